@@ -1,0 +1,55 @@
+"""Segment biomedical images with words: BiomedParse for napari, Python and the command line.
+
+The public names are loaded when first used, so that importing the package needs neither torch nor Qt.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_biomedparse.engine.labels import LabelImage, compose_labels
+    from napari_biomedparse.engine.measure import PixelSize, measure_objects
+    from napari_biomedparse.engine.predictor import EncodedImage, Predictor, PromptError
+    from napari_biomedparse.engine.preprocess import ImageError
+    from napari_biomedparse.engine.results import ObjectMask
+    from napari_biomedparse.model.checkpoint import CheckpointError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CheckpointError": "model.checkpoint",
+    "EncodedImage": "engine.predictor",
+    "ImageError": "engine.preprocess",
+    "LabelImage": "engine.labels",
+    "ObjectMask": "engine.results",
+    "PixelSize": "engine.measure",
+    "Predictor": "engine.predictor",
+    "PromptError": "engine.predictor",
+    "compose_labels": "engine.labels",
+    "measure_objects": "engine.measure",
+}
+
+__all__ = [
+    "CheckpointError",
+    "EncodedImage",
+    "ImageError",
+    "LabelImage",
+    "ObjectMask",
+    "PixelSize",
+    "Predictor",
+    "PromptError",
+    "compose_labels",
+    "measure_objects",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

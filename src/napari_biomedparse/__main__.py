@@ -1,0 +1,5 @@
+"""``python -m napari_biomedparse``."""
+
+from napari_biomedparse.cli import app
+
+app()

@@ -1,0 +1,1 @@
+"""Run the engine over files without a window."""

@@ -1,0 +1,112 @@
+"""Segment an image file into a label file, the names of its values and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_biomedparse.engine.labels import LabelImage, compose_labels
+from napari_biomedparse.engine.measure import measure_objects, table_columns
+from napari_biomedparse.engine.predictor import Predictor, Step
+from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.io.read import read_picture
+from napari_biomedparse.io.write import write_json, write_labels, write_table
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with every file: prompts, where results go, and how labels are made."""
+
+    prompts: list[str]
+    output: Path
+    threshold: float = 0.5
+    instances: bool = False
+    t: int | None = None
+    c: int | None = None
+    z: int | None = None
+
+    def outputs(self, image: Path) -> dict[str, Path]:
+        """Return the files written for an image: ``labels``, ``names`` and ``objects``."""
+        name = image.name
+        for ending in (".ome.tiff", ".ome.tif", image.suffix):
+            if ending and name.lower().endswith(ending.lower()):
+                name = name[: -len(ending)]
+                break
+        return {
+            "labels": self.output / f"{name}_labels.ome.tif",
+            "names": self.output / f"{name}_labels.json",
+            "objects": self.output / f"{name}_objects.csv",
+        }
+
+
+def check_outputs(images: Sequence[Path], job: Job, overwrite: bool) -> None:
+    """Refuse to write over results or to write two images' results to one file.
+
+    Raises
+    ------
+    ValueError
+        If that would happen.
+    """
+    targets: dict[Path, Path] = {}
+    for image in images:
+        for path in job.outputs(image).values():
+            if path in targets:
+                raise ValueError(f"{targets[path]} and {image} would both be written to {path}; use two folders.")
+            if path.exists() and not overwrite:
+                raise ValueError(f"{path} is there already; add --overwrite to replace it, or choose another folder.")
+            targets[path] = image
+
+
+def segment_file(
+    predictor: Predictor, image: Path, job: Job, report: Callable[[Step], None] = lambda _: None
+) -> dict[str, Any]:
+    """Segment one file and write its results.
+
+    Returns
+    -------
+    dict
+        ``image``, the written files, ``shape``, ``overlap_px`` and ``prompts``: for each its confidence, number of
+        objects and area.
+
+    Raises
+    ------
+    ReadError, ImageError, OSError
+        If the file cannot be read or the results cannot be written.
+    """
+    picture = read_picture(image, job.t, job.c, job.z)
+    steps = predictor.steps(picture.pixels, job.prompts)
+    while True:
+        try:
+            report(next(steps))
+        except StopIteration as end:
+            masks: list[ObjectMask] = end.value
+            break
+    labels = compose_labels(masks, job.threshold, job.instances)
+    rows = measure_objects(labels, masks, picture.pixel_size)
+    outputs = job.outputs(image)
+    write_labels(outputs["labels"], labels, picture.pixel_size)
+    write_json(outputs["names"], {"image": str(image), "threshold": job.threshold, "names": labels.names})
+    write_table(outputs["objects"], rows, table_columns(picture.pixel_size))
+    return {
+        "image": str(image),
+        **{name: str(path) for name, path in outputs.items()},
+        "shape": list(labels.values.shape),
+        "overlap_px": labels.overlap,
+        "prompts": [_summary(mask, labels) for mask in masks],
+    }
+
+
+def _summary(mask: ObjectMask, labels: LabelImage) -> dict[str, Any]:
+    values = [value for value, prompt in labels.names.items() if prompt == mask.prompt]
+    counts = np.bincount(labels.values.ravel(), minlength=max(values, default=0) + 1)[values]
+    return {
+        "prompt": mask.prompt,
+        "object": mask.object.id if mask.object else None,
+        "confidence": round(mask.confidence, 4),
+        "objects": int((counts > 0).sum()),
+        "area_px": int(counts.sum()),
+    }

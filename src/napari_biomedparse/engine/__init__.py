@@ -1,0 +1,1 @@
+"""From arrays to objects; knows nothing of windows or files."""

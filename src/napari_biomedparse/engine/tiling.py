@@ -1,0 +1,88 @@
+"""Cut a plane into overlapping tiles and blend what was found on them without seams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of the plane, in image pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the plane."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+
+def plan_tiles(shape: tuple[int, int], side: int, overlap: int) -> list[Tile]:
+    """Cover a plane with tiles of one size; the last of each row and column is moved inside the plane.
+
+    Parameters
+    ----------
+    shape
+        Height and width of the plane in pixels.
+    side
+        Side of a tile in pixels; a plane smaller than that gets a tile of its own size.
+    overlap
+        Least overlap of neighbours in pixels.
+
+    Raises
+    ------
+    ValueError
+        If the overlap is negative or not below the side.
+    """
+    if not 0 <= overlap < side:
+        raise ValueError(f"The overlap must be at least 0 and below the tile's side {side}, not {overlap}.")
+
+    def starts(length: int) -> list[int]:
+        if length <= side:
+            return [0]
+        return [*range(0, length - side, side - overlap), length - side]
+
+    height, width = min(side, shape[0]), min(side, shape[1])
+    return [Tile(top, left, height, width) for top in starts(shape[0]) for left in starts(shape[1])]
+
+
+class Blend:
+    """Mean of overlapping tiles, weighted down linearly towards each tile's border.
+
+    Parameters
+    ----------
+    planes
+        Number of planes blended at once (prompts).
+    shape
+        Height and width in pixels.
+    overlap
+        Width of the ramp in pixels.
+    """
+
+    def __init__(self, planes: int, shape: tuple[int, int], overlap: int) -> None:
+        self._sum = np.zeros((planes, *shape), np.float32)
+        self._weight = np.zeros(shape, np.float32)
+        self._ramp = max(1, overlap)
+
+    def _window(self, tile: Tile) -> NDArray[np.float32]:
+        def axis(length: int) -> NDArray[np.float32]:
+            from_border = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+            return np.minimum(1, from_border / self._ramp).astype(np.float32)
+
+        return axis(tile.height)[:, None] * axis(tile.width)
+
+    def add(self, tile: Tile, values: NDArray[np.float32]) -> None:
+        """Add a tile's values, (planes, tile.height, tile.width)."""
+        window = self._window(tile)
+        self._sum[:, *tile.slices] += window * values
+        self._weight[tile.slices] += window
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the blended planes, (planes, H, W)."""
+        return self._sum / self._weight

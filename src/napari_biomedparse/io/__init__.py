@@ -1,0 +1,1 @@
+"""Image files in, label files and tables out."""

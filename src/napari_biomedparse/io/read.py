@@ -1,0 +1,140 @@
+"""Read one plane of an image file through bioio or its predecessor aicsimageio."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse.engine.measure import PixelSize
+from napari_biomedparse.engine.preprocess import ImageError, check_image
+
+# Units of OME metadata as they appear in column names.
+_UNITS = {"µm": "um", "μm": "um", "micrometer": "um", "nanometer": "nm", "millimeter": "mm"}
+
+
+class ReadError(ValueError):
+    """A file that cannot be read; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One plane of an image file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    pixels
+        (H, W), or (H, W, 3 or 4) for colour.
+    pixel_size
+        Physical size of a pixel, or None if the file does not say.
+    """
+
+    path: Path
+    pixels: NDArray[np.generic]
+    pixel_size: PixelSize | None
+
+
+def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int | None = None) -> Picture:
+    """Read one plane.
+
+    Parameters
+    ----------
+    path
+        Any file that bioio and its installed plug-ins read.
+    t, c, z
+        Time point, channel and section, from 0; needed where the file has more than one.
+
+    Raises
+    ------
+    ReadError
+        If the file is missing or unreadable, or a needed index is not given or not there.
+    ImageError
+        If the plane is not an image that can be segmented, or is 64-bit.
+    """
+    if not path.exists():
+        raise ReadError(f"There is no file {path}.")
+    image = _open(path)
+    try:
+        indices = {name: _index(path, image, name, given) for name, given in (("T", t), ("C", c), ("Z", z))}
+        colour = "S" in image.dims.order
+        lazy = image.get_image_dask_data("YXS" if colour else "YX", **indices)
+        pixels: NDArray[np.generic] = np.asarray(lazy.compute())
+        size = _pixel_size(image)
+    except ReadError:
+        raise
+    except Exception as error:
+        raise ReadError(f"{path} cannot be read: {_first_line(error)}") from error
+    if pixels.ndim == 3 and pixels.shape[-1] not in (3, 4):
+        pixels = pixels[..., 0]
+    try:
+        check_width(pixels.dtype)
+        check_image(pixels)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+    return Picture(path, pixels, size)
+
+
+def check_width(dtype: np.dtype[Any]) -> None:
+    """Refuse 64-bit pixels: in files and layers they are labels or raw computed values, not grey values.
+
+    Raises
+    ------
+    ImageError
+        If the type is wider than 32 bits.
+    """
+    if dtype.kind in "iuf" and dtype.itemsize > 4:
+        raise ImageError(f"The image is 64-bit ({dtype}); convert it to float32 or uint16 first.")
+
+
+def _open(path: Path) -> Any:
+    try:
+        from bioio import BioImage as Reader
+    except ImportError:
+        try:
+            from aicsimageio import AICSImage as Reader
+        except ImportError:
+            raise ReadError(
+                "Reading files needs bioio: run pip install 'napari-biomedparse[io]' (or [aicsimageio])."
+            ) from None
+    # bioio announces each reader it tries in vain at warning level; the last error says enough.
+    logging.getLogger("bioio").setLevel(logging.ERROR)
+    try:
+        return Reader(path)
+    except Exception as error:
+        raise ReadError(f"{path} cannot be read as an image: {_first_line(error)}") from error
+
+
+def _index(path: Path, image: Any, name: str, given: int | None) -> int:
+    count = int(image.dims[name][0]) if name in image.dims.order else 1
+    if given is None:
+        if count > 1:
+            option = f"--{name.lower()} 0 to {count - 1}"
+            raise ReadError(f"{path} has {count} planes along {name}; choose one with {option}.")
+        return 0
+    if not 0 <= given < count:
+        raise ReadError(f"{path} has no {name} plane {given}; it has {count}, counted from 0.")
+    return given
+
+
+def _pixel_size(image: Any) -> PixelSize | None:
+    """Return the pixel size if the file gives one with its unit; readers report 1.0 where nothing is known."""
+    sizes = image.physical_pixel_sizes
+    if not sizes.Y or not sizes.X:
+        return None
+    try:
+        pixels = image.ome_metadata.images[0].pixels
+        unit = pixels.physical_size_y_unit if pixels.physical_size_y else None
+        unit = getattr(unit, "value", unit)
+    except (NotImplementedError, AttributeError):
+        unit = getattr(getattr(getattr(image, "dimension_properties", None), "Y", None), "unit", None)
+    return PixelSize(float(sizes.Y), float(sizes.X), _UNITS.get(str(unit), str(unit))) if unit else None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

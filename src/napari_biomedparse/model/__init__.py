@@ -1,0 +1,1 @@
+"""The network as the paper draws it; imports torch and the tokenizer, nothing of images on disk."""

@@ -1,0 +1,90 @@
+"""BiomedParse: the four parts composed, with three separate calls so that an image is encoded once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from napari_biomedparse.model.config import ModelConfig
+from napari_biomedparse.model.image_encoder import ImageEncoder
+from napari_biomedparse.model.mask_decoder import ImageFeatures, MaskDecoder
+from napari_biomedparse.model.pixel_decoder import PixelDecoder
+from napari_biomedparse.model.text_encoder import TextEncoder, TextFeatures
+from napari_biomedparse.model.tokenizer import tokenize
+
+# Mean and standard deviation of RGB on the 0-255 scale (ImageNet's, as the published model).
+PIXEL_MEAN = (123.675, 116.280, 103.530)
+PIXEL_STD = (58.395, 57.120, 57.375)
+
+
+class DecodedPrompts(NamedTuple):
+    """The answer to P prompts on one image.
+
+    ``logits`` (P, H / 4, W / 4) are the chosen queries' masks, ``similarity`` (P, Q) compares every query with
+    its prompt, ``query`` (P,) is the chosen one.
+    """
+
+    logits: Tensor
+    similarity: Tensor
+    query: Tensor
+
+
+class BiomedParse(nn.Module):
+    """Text-prompted segmentation network.
+
+    Parameters
+    ----------
+    config
+        Sizes of all parts.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.image_encoder = ImageEncoder(config.image_encoder)
+        self.pixel_decoder = PixelDecoder(config.image_encoder.channels, config.dim, config.pixel_decoder)
+        self.text_encoder = TextEncoder(config.text_encoder, config.dim)
+        self.mask_decoder = MaskDecoder(config.dim, config.mask_decoder)
+        self.reset_pixel_statistics()
+
+    def reset_pixel_statistics(self) -> None:
+        """Set mean and standard deviation of the pixels, which are constants and not part of the weights."""
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.pixel_mean.device
+
+    def encode_image(self, rgb: Tensor) -> ImageFeatures:
+        """Encode images once for any number of prompts.
+
+        Parameters
+        ----------
+        rgb
+            (B, 3, H, W), values 0-255, sides multiples of 32.
+        """
+        image = (rgb.to(self.device) - self.pixel_mean) / self.pixel_std
+        levels, mask_features = self.pixel_decoder(self.image_encoder(image))
+        return self.mask_decoder.prepare(levels, mask_features)
+
+    def encode_text(self, prompts: list[str]) -> TextFeatures:
+        """Encode prompts, one row each."""
+        ids = tokenize(prompts, self.config.text_encoder.context)
+        encoded: TextFeatures = self.text_encoder(ids.to(self.device))
+        return encoded
+
+    def decode(self, image: ImageFeatures, text: TextFeatures) -> DecodedPrompts:
+        """Decode P prompts on one encoded image, each on its own."""
+        heads = self.mask_decoder(image, text)[-1]
+        similarity = self.mask_decoder.similarity(heads.texts[0], text.embedding)
+        query = similarity.argmax(dim=-1)
+        chosen = heads.masks[0, torch.arange(len(query), device=query.device), query]
+        logits = torch.einsum("pc,chw->phw", chosen, image.mask_features[0])
+        return DecodedPrompts(logits, similarity, query)

@@ -1,0 +1,200 @@
+"""Mask decoder: object queries look at the image and the prompt, and one of them becomes the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_biomedparse.model.attention import Attention, sine_positions
+from napari_biomedparse.model.config import MaskDecoderConfig
+from napari_biomedparse.model.text_encoder import TextFeatures
+
+# Largest factor on cosine similarities, as in CLIP.
+MAX_SCALE = 100.0
+# Added to norms when the published code normalises embeddings.
+NORM_EPSILON = 1e-7
+
+
+class ImageFeatures(NamedTuple):
+    """What the decoder needs of B images, whatever the prompt.
+
+    ``keys`` and ``values`` hold one (B, heads, N, dim / heads) tensor per decoder layer, ``resized`` the mask
+    features brought to the three feature levels (B, dim, h, w), ``mask_features`` is (B, dim, H / 4, W / 4).
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    resized: tuple[Tensor, ...]
+    mask_features: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the tensors."""
+        tensors = (*self.keys, *self.values, *self.resized, self.mask_features)
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class QueryHeads(NamedTuple):
+    """Prediction heads of all queries: ``texts`` and ``masks``, both (B, P, Q, dim)."""
+
+    texts: Tensor
+    masks: Tensor
+
+
+def feedforward(dim: int, hidden: int) -> nn.Sequential:
+    """Return a two-layer ReLU perceptron."""
+    return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+
+
+class DecoderLayer(nn.Module):
+    """Masked cross-attention of the queries, self-attention of queries and tokens, feed-forward; post-norm."""
+
+    def __init__(self, dim: int, config: MaskDecoderConfig) -> None:
+        super().__init__()
+        self.cross_attention = Attention(dim, config.heads)
+        self.cross_norm = nn.LayerNorm(dim)
+        self.self_attention = Attention(dim, config.heads)
+        self.self_norm = nn.LayerNorm(dim)
+        self.feedforward = feedforward(dim, config.feedforward)
+        self.feedforward_norm = nn.LayerNorm(dim)
+
+    def look(self, queries: Tensor, placed: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+        """Let the queries (B, N, dim) see the image; ``placed`` are the queries plus their positions."""
+        seen = self.cross_attention.attend(placed, key, value, visible)
+        out: Tensor = self.cross_norm(queries + seen)
+        return out
+
+    def exchange(self, states: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
+        """Let each prompt's queries and tokens (B * P, Q + T, dim) see each other."""
+        placed = states + positions
+        states = self.self_norm(states + self.self_attention(placed, placed, states, visible))
+        out: Tensor = self.feedforward_norm(states + self.feedforward(states))
+        return out
+
+
+class MaskDecoder(nn.Module):
+    """Decode prompts on encoded images.
+
+    Parameters
+    ----------
+    dim
+        Width of queries, features and text space.
+    config
+        Its sizes.
+    """
+
+    def __init__(self, dim: int, config: MaskDecoderConfig) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(config.queries, dim))
+        self.query_positions = nn.Parameter(torch.randn(config.queries, dim))
+        self.level_embedding = nn.Parameter(torch.randn(config.levels, dim))
+        self.layers: Sequence[DecoderLayer] = nn.ModuleList(  # type: ignore[assignment]
+            DecoderLayer(dim, config) for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.text_head = nn.Parameter(torch.randn(dim, dim) / dim**0.5)
+        self.mask_head = nn.Sequential(
+            nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)
+        )
+        self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # log(1 / 0.07), CLIP's start
+
+    def prepare(self, levels: list[Tensor], mask_features: Tensor) -> ImageFeatures:
+        """Compute once per image what no prompt changes.
+
+        Resizing is linear, so the attention masks may be taken from resized mask features instead of
+        resizing every query's mask.
+
+        Parameters
+        ----------
+        levels
+            Three maps (B, dim, h, w), strides 32, 16, 8.
+        mask_features
+            (B, dim, H / 4, W / 4).
+        """
+        contents, placed, resized = [], [], []
+        for level, embedding in zip(levels, self.level_embedding, strict=True):
+            height, width = level.shape[2:]
+            content = level.flatten(2).transpose(1, 2) + embedding
+            positions = sine_positions(height, width, content.shape[-1], like=content).to(content.dtype)
+            contents.append(content)
+            placed.append(content + positions)
+            resized.append(F.interpolate(mask_features, (height, width), mode="bilinear", align_corners=False))
+        pairs = [
+            layer.cross_attention.keys_values(placed[i % len(levels)], contents[i % len(levels)])
+            for i, layer in enumerate(self.layers)
+        ]
+        keys, values = zip(*pairs, strict=True)
+        return ImageFeatures(keys, values, tuple(resized), mask_features)
+
+    def _heads(self, queries: Tensor) -> QueryHeads:
+        normed = self.norm(queries)
+        return QueryHeads(normed @ self.text_head, self.mask_head(normed))
+
+    @staticmethod
+    @torch.no_grad()
+    def _visible(masks: Tensor, features: Tensor) -> Tensor:
+        """Return which positions each query may see, bool (B, 1, N, h * w): those inside its mask so far, or all."""
+        logits = torch.einsum("bqc,bchw->bqhw", masks, features).flatten(2)
+        visible = logits >= 0
+        return (visible | ~visible.any(dim=-1, keepdim=True))[:, None]
+
+    def forward(self, image: ImageFeatures, text: TextFeatures) -> list[QueryHeads]:
+        """Decode P prompts on each of B images, every prompt on its own.
+
+        Parameters
+        ----------
+        image
+            B encoded images.
+        text
+            B * P prompts, those of the first image first.
+
+        Returns
+        -------
+        list of QueryHeads
+            The heads before the first layer and after each; the last is the answer.
+        """
+        images = len(image.mask_features)
+        prompts = len(text.tokens) // images
+        count, dim = self.queries.shape
+        queries = self.queries.repeat(prompts, 1).expand(images, -1, -1)
+        positions = self.query_positions.repeat(prompts, 1)
+        tokens = text.tokens
+        # Token positions are a copy of their first contents and stay fixed.
+        all_positions = torch.cat([self.query_positions.expand(images * prompts, -1, -1), tokens], dim=1)
+        # (B * P, 1, 1, Q + T): a padded token is seen by nobody.
+        valid = F.pad(text.valid, (count, 0), value=True)[:, None, None]
+        heads = [self._heads(queries)]
+        for index, layer in enumerate(self.layers):
+            visible = self._visible(heads[-1].masks, image.resized[index % len(image.resized)])
+            queries = layer.look(queries, queries + positions, image.keys[index], image.values[index], visible)
+            states = torch.cat([queries.reshape(images * prompts, count, dim), tokens], dim=1)
+            states = layer.exchange(states, all_positions, valid)
+            queries, tokens = states[:, :count].reshape(images, prompts * count, dim), states[:, count:]
+            heads.append(self._heads(queries))
+        shape = (images, prompts, count, dim)
+        return [QueryHeads(head.texts.reshape(shape), head.masks.reshape(shape)) for head in heads]
+
+    def similarity(self, texts: Tensor, embedding: Tensor) -> Tensor:
+        """Compare queries with their prompt.
+
+        Parameters
+        ----------
+        texts
+            Query embeddings, (..., Q, dim).
+        embedding
+            Prompt embeddings, (..., dim).
+
+        Returns
+        -------
+        Tensor
+            Cosine similarity times ``exp(logit_scale)`` (at most 100), (..., Q), float32.
+        """
+        texts, embedding = texts.float(), embedding.float()
+        texts = texts / (texts.norm(dim=-1, keepdim=True) + NORM_EPSILON)
+        embedding = embedding / (embedding.norm(dim=-1, keepdim=True) + NORM_EPSILON)
+        scale = self.logit_scale.float().exp().clamp(max=MAX_SCALE)
+        return scale * (texts @ embedding[..., None])[..., 0]

@@ -1,0 +1,1 @@
+"""The napari side: turns layers into planes for the engine and results into layers."""

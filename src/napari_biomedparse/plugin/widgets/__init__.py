@@ -1,0 +1,1 @@
+"""Small widgets of the dock, one per file."""

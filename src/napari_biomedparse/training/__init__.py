@@ -1,0 +1,1 @@
+"""Joint training on (image, mask, words) triples."""

@@ -1,0 +1,96 @@
+"""Images, masks and words on disk in the BiomedParseData layout.
+
+A data set is a folder with ``train``, ``train_mask``, ``test`` and ``test_mask``: images ``NAME_MODALITY_SITE.png``,
+masks ``NAME_MODALITY_SITE_TARGET.png`` (non-zero is the object), ``+`` for a space inside a modality, site or target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.io import imread
+
+Split = Literal["train", "test"]
+
+
+class DataError(ValueError):
+    """A data set that cannot be read; the message says what is wrong with which file."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image and the masks of the targets annotated on it.
+
+    Attributes
+    ----------
+    dataset
+        Name of the data set's folder.
+    image
+        Path of the image.
+    modality, site
+        Words from the file name.
+    masks
+        Target -> path of its mask.
+    """
+
+    dataset: str
+    image: Path
+    modality: str
+    site: str
+    masks: dict[str, Path]
+
+    def read_image(self) -> NDArray[np.uint8]:
+        """Return the image, uint8 (H, W) or (H, W, 3)."""
+        pixels: NDArray[np.uint8] = imread(self.image)
+        return pixels
+
+    def read_mask(self, target: str) -> NDArray[np.bool_]:
+        """Return one target's mask, bool (H, W)."""
+        pixels = imread(self.masks[target])
+        mask: NDArray[np.bool_] = (pixels if pixels.ndim == 2 else pixels[..., :3].any(axis=-1)) != 0
+        return mask
+
+
+def _words(part: str) -> str:
+    return part.replace("+", " ")
+
+
+def read_split(dataset: Path, split: Split) -> list[Example]:
+    """Return the examples of one split, in the order of their names; images without a mask are left out.
+
+    Parameters
+    ----------
+    dataset
+        Folder of the data set.
+    split
+        ``"train"`` or ``"test"``.
+
+    Raises
+    ------
+    DataError
+        If the folder, an image or the parts of a name are missing.
+    """
+    images, masks = dataset / split, dataset / f"{split}_mask"
+    if not images.is_dir():
+        raise DataError(f"{dataset} is not a BiomedParseData folder: it has no {split}/ folder of images.")
+    by_image: dict[str, dict[str, Path]] = {}
+    for path in sorted(masks.glob("*.png")) if masks.is_dir() else ():
+        image, _, target = path.stem.rpartition("_")
+        by_image.setdefault(image, {})[_words(target)] = path
+    return list(_examples(dataset.resolve().name, images, by_image))
+
+
+def _examples(dataset: str, images: Path, by_image: dict[str, dict[str, Path]]) -> Iterator[Example]:
+    for name, masks in by_image.items():
+        path = images / f"{name}.png"
+        if not path.is_file():
+            raise DataError(f"{next(iter(masks.values()))} has no image: {path} is missing.")
+        parts = name.rsplit("_", 2)
+        if len(parts) != 3:
+            raise DataError(f"{path.name} is not named NAME_MODALITY_SITE.png.")
+        yield Example(dataset, path, _words(parts[1]), _words(parts[2]), masks)

@@ -13,6 +13,9 @@ from napari_biomedparse.engine.results import ObjectMask
 
 Row = dict[str, str | int | float]
 
+# Units as they appear in column names.
+_SHORT_UNITS = {"µm": "um", "μm": "um", "micrometer": "um", "nanometer": "nm", "millimeter": "mm", "meter": "m"}
+
 
 @dataclass(frozen=True)
 class PixelSize:
@@ -21,6 +24,9 @@ class PixelSize:
     y: float
     x: float
     unit: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", _SHORT_UNITS.get(self.unit, self.unit))
 
 
 _PIXEL_COLUMNS = (

@@ -55,6 +55,18 @@ def check_image(image: NDArray[np.generic]) -> None:
         raise ImageError("The image has NaN or infinite values; replace them first, for example with numpy.nan_to_num.")
 
 
+def check_width(dtype: np.dtype[np.generic]) -> None:
+    """Refuse 64-bit pixels: in files and layers they are labels or raw computed values, not grey values.
+
+    Raises
+    ------
+    ImageError
+        If the type is wider than 32 bits.
+    """
+    if dtype.kind in "iuf" and dtype.itemsize > 4:
+        raise ImageError(f"The image is 64-bit ({dtype}); convert it to float32 or uint16 first.")
+
+
 def to_rgb(image: NDArray[np.generic], intensity: Intensity = "auto") -> NDArray[np.uint8]:
     """Bring an image to RGB in 0-255.
 

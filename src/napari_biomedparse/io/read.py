@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.measure import PixelSize
-from napari_biomedparse.engine.preprocess import ImageError, check_image
-
-# Units of OME metadata as they appear in column names.
-_UNITS = {"µm": "um", "μm": "um", "micrometer": "um", "nanometer": "nm", "millimeter": "mm"}
+from napari_biomedparse.engine.preprocess import ImageError, check_image, check_width
 
 
 class ReadError(ValueError):
@@ -80,18 +77,6 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     return Picture(path, pixels, size)
 
 
-def check_width(dtype: np.dtype[Any]) -> None:
-    """Refuse 64-bit pixels: in files and layers they are labels or raw computed values, not grey values.
-
-    Raises
-    ------
-    ImageError
-        If the type is wider than 32 bits.
-    """
-    if dtype.kind in "iuf" and dtype.itemsize > 4:
-        raise ImageError(f"The image is 64-bit ({dtype}); convert it to float32 or uint16 first.")
-
-
 def _open(path: Path) -> Any:
     try:
         from bioio import BioImage as Reader
@@ -133,7 +118,7 @@ def _pixel_size(image: Any) -> PixelSize | None:
         unit = getattr(unit, "value", unit)
     except (NotImplementedError, AttributeError):
         unit = getattr(getattr(getattr(image, "dimension_properties", None), "Y", None), "unit", None)
-    return PixelSize(float(sizes.Y), float(sizes.X), _UNITS.get(str(unit), str(unit))) if unit else None
+    return PixelSize(float(sizes.Y), float(sizes.X), str(unit)) if unit else None
 
 
 def _first_line(error: Exception) -> str:

@@ -28,7 +28,7 @@ class LossConfig:
     """
 
     text_weight: float = 2.0 * 0.4
-    match_text_weight: float = 20.0
+    match_text_weight: float = 4.0
     mask_weight: float = 5.0
     dice_weight: float = 5.0
     points: int = 1024

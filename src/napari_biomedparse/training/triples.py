@@ -36,7 +36,7 @@ class SamplingConfig:
         Range of enlargements for all others, around filling the input.
     """
 
-    prompts: int = 2
+    prompts: int = 3
     absent: float = 0.25
     balance: float = 0.5
     cell_zoom: tuple[float, float] = (0.5, 1.4)

@@ -1,0 +1,47 @@
+"""A model that is loaded when first needed, and the last encoded image, for a window or a service."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from hashlib import blake2b
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse.engine.results import ObjectMask
+
+if TYPE_CHECKING:
+    from napari_biomedparse.engine.predictor import EncodedImage, Predictor, Step
+
+
+class Session:
+    """Ask images one after another; a seen image is not encoded again.
+
+    Creating a session loads nothing, not even torch. One run at a time uses the model; another waits.
+
+    Parameters
+    ----------
+    model, device
+        As for :meth:`Predictor.from_pretrained`.
+    """
+
+    def __init__(self, model: str = "mini", device: str = "auto") -> None:
+        self.model, self.device = model, device
+        self._predictor: Predictor | None = None
+        self._last: tuple[bytes, EncodedImage] | None = None
+        self._lock = Lock()
+
+    def steps(self, image: NDArray[np.generic], prompts: Sequence[str]) -> Generator[Step, None, list[ObjectMask]]:
+        """Do :meth:`Predictor.steps`, loading the model on the first call."""
+        from napari_biomedparse.engine.predictor import Predictor, check_prompts
+
+        check_prompts(prompts)
+        with self._lock:
+            if self._predictor is None:
+                self._predictor = Predictor.from_pretrained(self.model, self.device)
+            key = blake2b(np.ascontiguousarray(image).data, person=str(image.dtype).encode()).digest()
+            if self._last is None or self._last[0] != key or self._last[1].shape != image.shape[:2]:
+                self._last = (key, self._predictor.encode(image, scales=()))
+            return (yield from self._predictor.steps(self._last[1], prompts))

@@ -1,0 +1,102 @@
+"""Label images, instances and measurements."""
+
+import numpy as np
+import pytest
+from skimage.draw import disk, ellipse
+
+from napari_biomedparse import ObjectMask, PixelSize, compose_labels, measure_objects
+from napari_biomedparse.engine.instances import split_instances
+from napari_biomedparse.engine.measure import table_columns
+
+
+def probability(shape, *regions):
+    values = np.zeros(shape, np.float32)
+    for region, value in regions:
+        values[region] = np.maximum(values[region], value)
+    return values
+
+
+@pytest.fixture
+def two_masks():
+    first = ObjectMask("nuclei", probability((20, 30), (np.s_[2:10, 2:10], 0.9)))
+    second = ObjectMask("something odd", probability((20, 30), (np.s_[5:15, 5:20], 0.7)))
+    return [first, second]
+
+
+def test_pixels_claimed_twice_go_to_the_most_probable_and_are_counted(two_masks):
+    labels = compose_labels(two_masks)
+    assert labels.values.dtype == np.int32
+    assert labels.names == {1: "nuclei", 2: "something odd"}
+    assert labels.overlap == 25
+    assert (labels.values[5:10, 5:10] == 1).all()
+    assert (labels.values[10:15, 5:20] == 2).all()
+    assert (labels.values == 0).sum() == 600 - 64 - (150 - 25)
+
+
+def test_threshold_changes_the_labels_only(two_masks):
+    assert set(np.unique(compose_labels(two_masks, 0.8).values)) == {0, 1}
+
+
+def test_nothing_to_compose_is_refused():
+    with pytest.raises(ValueError, match="no mask"):
+        compose_labels([])
+
+
+def test_touching_discs_are_split_and_a_single_ellipse_is_not():
+    mask = np.zeros((80, 160), bool)
+    mask[disk((40, 30), 18)] = True
+    mask[disk((40, 60), 18)] = True
+    mask[ellipse(40, 120, 12, 24)] = True
+    objects = split_instances(mask)
+    assert objects.max() == 3
+    assert objects[40, 30] != objects[40, 60]
+    assert (objects > 0).sum() == mask.sum()
+
+
+def test_small_specks_go_and_holes_are_filled():
+    mask = np.zeros((40, 40), bool)
+    mask[disk((20, 20), 10)] = True
+    mask[20, 20] = False
+    mask[1, 1] = True
+    objects = split_instances(mask)
+    assert objects.max() == 1
+    assert objects[20, 20] == 1
+    assert objects[1, 1] == 0
+
+
+def test_an_empty_mask_has_no_instances():
+    assert split_instances(np.zeros((5, 5), bool)).max() == 0
+
+
+def test_instances_of_real_nuclei_match_the_annotation(predictor, fluorescence):
+    pixels, _, truth = fluorescence
+    masks = predictor.segment(pixels, ["nuclei"])
+    labels = compose_labels(masks, instances=True)
+    assert set(labels.names.values()) == {"nuclei"}
+    matched = 0
+    for value in np.unique(truth)[1:]:
+        here = truth == value
+        best = np.bincount(labels.values[here]).argmax()
+        there = labels.values == best
+        matched += best > 0 and (here & there).sum() / (here | there).sum() > 0.5
+    assert matched >= 0.8 * (len(np.unique(truth)) - 1)
+
+
+def test_measurements_in_pixels_and_units(two_masks):
+    labels = compose_labels(two_masks)
+    size = PixelSize(0.5, 0.25, "micrometer")
+    rows = measure_objects(labels, two_masks, size)
+    assert [list(row) for row in rows] == [table_columns(size)] * 2
+    first = rows[0]
+    assert first["label"] == 1
+    assert (first["prompt"], first["object"]) == ("nuclei", "nucleus")
+    assert (first["area_px"], first["area_um2"]) == (64, 64 * 0.125)
+    assert (first["centroid_y_px"], first["centroid_x_px"]) == (5.5, 5.5)
+    assert (first["centroid_y_um"], first["centroid_x_um"]) == (2.75, 1.375)
+    assert [first[f"bbox_{side}_px"] for side in ("top", "left", "bottom", "right")] == [2, 2, 10, 10]
+    assert first["mean_probability"] == pytest.approx(0.9, abs=1e-4)
+    assert rows[1]["object"] == ""
+
+
+def test_labels_without_objects_give_no_rows(two_masks):
+    assert measure_objects(compose_labels(two_masks, 1.0), two_masks) == []

@@ -1,0 +1,152 @@
+"""The predictor on real images with the embedded model."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_biomedparse import CheckpointError, ImageError, Predictor, PromptError
+from napari_biomedparse.engine.predictor import unlay
+from napari_biomedparse.engine.preprocess import lay
+from napari_biomedparse.engine.session import Session
+from napari_biomedparse.evaluation.overlap import dice
+
+
+@pytest.mark.parametrize("prompt", ["nuclei", "nucleus", "cell nuclei", "Nuclei "])
+def test_nuclei_on_fluorescence(predictor, fluorescence, prompt):
+    pixels, truth, _ = fluorescence
+    (mask,) = predictor.segment(pixels, [prompt])
+    assert mask.prompt == prompt
+    assert mask.probability.shape == pixels.shape
+    assert mask.probability.dtype == np.float32
+    assert 0 <= mask.probability.min() <= mask.probability.max() <= 1
+    assert dice(mask.mask(), truth) >= 0.88
+    assert mask.confidence > 0.7
+
+
+def test_nuclei_on_histology(predictor, histology):
+    pixels, truth, _ = histology
+    (mask,) = predictor.segment(pixels, ["nuclei"])
+    assert dice(mask.mask(), truth) >= 0.7
+
+
+def test_same_prompt_same_mask_whatever_stands_beside_it(predictor, fluorescence):
+    pixels = fluorescence[0][:128, :128]
+    (alone,) = predictor.segment(pixels, ["nuclei"])
+    together = predictor.segment(pixels, ["cytoplasm", "nuclei", "left kidney in abdomen CT"])
+    assert [mask.prompt for mask in together] == ["cytoplasm", "nuclei", "left kidney in abdomen CT"]
+    np.testing.assert_allclose(together[1].probability, alone.probability, atol=1e-4)
+
+
+def test_an_image_is_encoded_once(predictor, fluorescence, monkeypatch):
+    encoded = predictor.encode(fluorescence[0], scales=("cell",))
+    calls = []
+    encode = predictor.model.encode_image
+    monkeypatch.setattr(predictor.model, "encode_image", lambda rgb: calls.append(1) or encode(rgb))
+    first = predictor.segment(encoded, ["nuclei"])
+    predictor.segment(encoded, ["white blood cell", "nucleus"])
+    assert not calls
+    direct = predictor.segment(fluorescence[0], ["nuclei"])
+    assert len(calls) == len(encoded.views["cell"].tiles)
+    np.testing.assert_allclose(first[0].probability, direct[0].probability, atol=1e-6)
+
+
+def test_large_images_are_tiled_without_seams(predictor, fluorescence):
+    """A plane of several tiles gives the labels that one of its parts gives alone, away from that part's border."""
+    pixels, _, _ = fluorescence
+    (whole,) = predictor.segment(pixels, ["nuclei"])
+    low, high = np.percentile(pixels[pixels > 0], [0.5, 99.5])
+    part = np.s_[80:336, 100:420]
+    (alone,) = predictor.segment(pixels[part], ["nuclei"], intensity=(low, high))
+    inner = np.s_[32:-32, 32:-32]
+    agree = (whole.probability[part][inner] > 0.5) == (alone.probability[inner] > 0.5)
+    assert agree.mean() >= 0.985
+    view = predictor.encode(pixels, scales=("cell",)).views["cell"]
+    assert len(view.tiles) > 4
+    # At tile borders neighbours differ no more than elsewhere.
+    jump = np.abs(np.diff(whole.probability, axis=1)).mean(axis=0)
+    borders = {tile.left - 1 for tile in view.tiles if tile.left} | {
+        tile.left + tile.width - 1 for tile in view.tiles if tile.left + tile.width < pixels.shape[1]
+    }
+    elsewhere = np.delete(jump, list(borders))
+    assert jump[list(borders)].mean() < 1.5 * elsewhere.mean()
+
+
+def test_steps_can_be_abandoned_and_count_tiles(predictor, fluorescence):
+    steps = predictor.steps(fluorescence[0], ["nuclei", "lung"])
+    first = next(steps)
+    second = next(steps)
+    assert (first.done, second.done) == (0, 1)
+    assert first.total == second.total > 4
+    steps.close()
+
+
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+def test_laying_and_unlaying_meet(fit, rng):
+    """A mask drawn in the image, laid into the input and brought back, is where it was."""
+    image = np.zeros((60, 90, 3), np.uint8)
+    image[10:40, 30:70] = 255
+    square, frame = lay(image, 128, fit)
+    logits = torch.nn.functional.avg_pool2d(square[:1], 4) - 127
+    back = unlay(logits, frame, 128)[0].numpy() > 0
+    assert dice(back, image[..., 0] > 0) > 0.95
+
+
+def test_unlaying_the_whole_input_is_plain_bilinear_resizing(rng):
+    logits = torch.from_numpy(rng.normal(size=(2, 16, 16))).float()
+    _, frame = lay(np.zeros((50, 50, 3), np.uint8), 64, "pad")
+    expected = torch.nn.functional.interpolate(logits[None], (50, 50), mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(unlay(logits, frame, 64), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_tiny_and_thin_images_work(predictor):
+    for shape in [(1, 1), (3, 200), (200, 3), (17, 17, 3)]:
+        masks = predictor.segment(np.full(shape, 9, np.uint8), ["nuclei", "liver"])
+        assert all(mask.probability.shape == shape[:2] for mask in masks)
+
+
+@pytest.mark.parametrize("prompts", [[], [""], ["nuclei", "  "], "nuclei"])
+def test_empty_prompts_are_refused_before_anything_is_computed(predictor, prompts):
+    with pytest.raises(PromptError):
+        predictor.steps(np.zeros((4, 4)), prompts)
+
+
+def test_bad_arguments_are_refused(predictor):
+    with pytest.raises(ImageError):
+        predictor.segment(np.zeros((2, 2, 2, 2)), ["nuclei"])
+    with pytest.raises(ValueError, match="fit"):
+        predictor.encode(np.ones((4, 4)), fit="crop")
+    with pytest.raises(CheckpointError, match="no model called"):
+        Predictor.from_pretrained("nonsense")
+    with pytest.raises(ValueError, match="no device"):
+        Predictor.from_pretrained("mini", device="warp")
+
+
+def test_mask_thresholds_are_nested_and_checked(predictor, fluorescence):
+    (mask,) = predictor.segment(fluorescence[0][:100, :100], ["nuclei"])
+    assert (mask.mask(0.9) <= mask.mask(0.5)).all()
+    assert (mask.mask(0.5) == (mask.probability > 0.5)).all()
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        mask.mask(1.5)
+
+
+def run(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_session_does_not_encode_a_seen_image_again(fluorescence, monkeypatch):
+    session = Session(device="cpu")
+    pixels = fluorescence[0][:128, :128]
+    first = run(session.steps(pixels, ["nuclei"]))
+    model = session._predictor.model
+    calls = []
+    encode = model.encode_image
+    monkeypatch.setattr(model, "encode_image", lambda rgb: calls.append(1) or encode(rgb))
+    again = run(session.steps(pixels.copy(), ["nuclei", "nucleus"]))
+    assert not calls
+    np.testing.assert_allclose(first[0].probability, again[0].probability, atol=1e-4)
+    run(session.steps(pixels[::-1], ["nuclei"]))
+    assert calls

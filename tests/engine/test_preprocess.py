@@ -1,0 +1,92 @@
+"""From arrays of any real type to what the network sees."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_biomedparse import ImageError
+from napari_biomedparse.engine.preprocess import CT_WINDOWS, lay, to_rgb
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i2", "i4", "i8", "u8", "f2", "f4", "f8"])
+def test_grey_images_of_every_real_type_fill_the_range(dtype, rng):
+    image = rng.integers(1, 100, (32, 40)).astype(dtype)
+    rgb = to_rgb(image)
+    assert rgb.shape == (32, 40, 3)
+    assert rgb.dtype == np.uint8
+    assert (rgb.min(), rgb.max()) == (0, 255)
+    assert (rgb[..., 0] == rgb[..., 2]).all()
+
+
+def test_percentiles_are_taken_from_values_above_zero():
+    image = np.zeros((100, 100), np.uint16)
+    image[:20] = np.linspace(1000, 2000, 2000).reshape(20, 100)
+    low, high = np.percentile(image[image > 0].astype(float), [0.5, 99.5])
+    expected = int((1500 - low) / (high - low) * 255)
+    row, column = np.argwhere(np.abs(image.astype(int) - 1500) <= 1)[0]
+    assert abs(int(to_rgb(image)[row, column, 0]) - expected) <= 1
+    assert to_rgb(image)[50, 50, 0] == 0
+
+
+def test_colour_in_eight_bits_is_taken_as_it_is_and_alpha_dropped(rng):
+    image = rng.integers(0, 256, (8, 9, 4), dtype=np.uint8)
+    assert (to_rgb(image) == image[..., :3]).all()
+
+
+def test_colour_in_sixteen_bits_and_floats_keep_their_proportions():
+    image = np.zeros((4, 4, 3))
+    image[..., 0] = 0.5
+    assert to_rgb(image)[0, 0].tolist() == [127, 0, 0]
+    assert to_rgb((image * 65535).astype(np.uint16))[0, 0].tolist() == [127, 0, 0]
+
+
+def test_ct_window():
+    image = np.array([[-1000, -150], [50, 3000]], np.int16)
+    assert to_rgb(image, CT_WINDOWS["abdomen"])[..., 0].tolist() == [[0, 0], [127, 255]]
+
+
+@pytest.mark.parametrize("value", [0, 7, -3])
+def test_constant_images_do_not_divide_by_zero(value):
+    assert np.isfinite(to_rgb(np.full((5, 5), value, np.int32))).all()
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (np.zeros((0, 5)), "no pixels"),
+        (np.zeros((5, 5), bool), "boolean"),
+        (np.zeros((5, 5), complex), "real numbers"),
+        (np.array([["a"]]), "real numbers"),
+        (np.array([[1.0, np.nan]]), "NaN or infinite"),
+        (np.array([[1.0, np.inf]]), "NaN or infinite"),
+        (np.zeros((3, 5, 5)), "one plane at a time"),
+        (np.zeros(5), "one plane at a time"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_a_sentence(image, sentence):
+    with pytest.raises(ImageError, match=sentence):
+        to_rgb(image)
+
+
+def test_an_empty_window_is_refused():
+    with pytest.raises(ImageError, match="window"):
+        to_rgb(np.ones((3, 3)), (5.0, 5.0))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_padding_centres_the_image_and_keeps_its_aspect(height, width):
+    square, frame = lay(np.full((height, width, 3), 200, np.uint8), 64, "pad")
+    inside = np.zeros((64, 64), bool)
+    inside[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = True
+    assert (square[0].numpy() == np.where(inside, 200, 0)).all()
+    assert max(frame.height, frame.width) == 64
+    assert abs(frame.top * 2 + frame.height - 64) <= 1
+    assert abs(frame.left * 2 + frame.width - 64) <= 1
+
+
+def test_stretching_fills_the_square():
+    square, frame = lay(np.full((10, 30, 3), 200, np.uint8), 64, "stretch")
+    assert (square == 200).all()
+    assert (frame.height, frame.width) == (64, 64)

@@ -1,0 +1,92 @@
+"""Image files in, label files out, through the real libraries."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imsave
+
+from napari_biomedparse import ImageError, LabelImage, PixelSize
+from napari_biomedparse.io.read import ReadError, read_picture
+from napari_biomedparse.io.write import write_json, write_labels, write_table
+
+
+def test_png_grey_and_colour(tmp_path, rng):
+    grey = rng.integers(0, 255, (20, 30), dtype=np.uint8)
+    colour = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    imsave(tmp_path / "grey.png", grey)
+    imsave(tmp_path / "colour.png", colour)
+    assert (read_picture(tmp_path / "grey.png").pixels == grey).all()
+    assert (read_picture(tmp_path / "colour.png").pixels == colour).all()
+    assert read_picture(tmp_path / "grey.png").pixel_size is None
+
+
+def test_ome_tiff_plane_and_pixel_size(tmp_path, rng):
+    stack = rng.integers(0, 999, (3, 2, 20, 30), dtype=np.uint16)
+    path = tmp_path / "stack.ome.tif"
+    unit = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+    tifffile.imwrite(path, stack, metadata={"axes": "ZCYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, **unit})
+    picture = read_picture(path, z=2, c=1)
+    assert (picture.pixels == stack[2, 1]).all()
+    assert picture.pixel_size == PixelSize(0.5, 0.25, "um")
+    with pytest.raises(ReadError, match="--c 0 to 1"):
+        read_picture(path, z=0)
+    with pytest.raises(ReadError, match="no Z plane 3; it has 3"):
+        read_picture(path, z=3, c=0)
+
+
+def test_a_plain_tiff_has_no_pixel_size(tmp_path):
+    tifffile.imwrite(tmp_path / "plain.tif", np.ones((9, 9), np.float32))
+    assert read_picture(tmp_path / "plain.tif").pixel_size is None
+
+
+def test_files_that_are_no_images_are_refused_with_a_sentence(tmp_path):
+    with pytest.raises(ReadError, match="no file"):
+        read_picture(tmp_path / "missing.png")
+    (tmp_path / "text.png").write_text("not an image")
+    with pytest.raises(ReadError, match=r"text\.png cannot be read"):
+        read_picture(tmp_path / "text.png")
+    (tmp_path / "notes.xyz").write_text("not an image")
+    with pytest.raises(ReadError, match="cannot be read"):
+        read_picture(tmp_path / "notes.xyz")
+    with pytest.raises(ReadError, match="cannot be read"):
+        read_picture(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sentence"),
+    [
+        (np.ones((9, 9), bool), "boolean"),
+        (np.ones((9, 9), np.float64), "64-bit"),
+        (np.ones((9, 9), np.int64), "64-bit"),
+        (np.full((9, 9), np.nan, np.float32), "NaN or infinite"),
+        (np.full((9, 9), np.inf, np.float32), "NaN or infinite"),
+    ],
+)
+def test_pixels_that_cannot_be_segmented_are_refused(tmp_path, pixels, sentence):
+    tifffile.imwrite(tmp_path / "bad.tif", pixels)
+    with pytest.raises(ImageError, match=rf"bad\.tif.*{sentence}"):
+        read_picture(tmp_path / "bad.tif")
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(5, np.uint16), (70_000, np.uint32)])
+def test_labels_survive_the_file(tmp_path, count, dtype):
+    values = np.arange(300 * 300, dtype=np.int32).reshape(300, 300) % (count + 1)
+    size = PixelSize(0.5, 0.25, "um")
+    write_labels(tmp_path / "l.ome.tif", LabelImage(values, {1: "nuclei"}, 0), size)
+    back = read_picture(tmp_path / "l.ome.tif")
+    assert back.pixels.dtype == dtype
+    assert (back.pixels == values).all()
+    assert back.pixel_size == size
+    assert [path.name for path in tmp_path.iterdir()] == ["l.ome.tif"]
+
+
+def test_tables_without_rows_keep_their_columns(tmp_path):
+    write_table(tmp_path / "t.csv", [], ["label", "prompt"])
+    assert (tmp_path / "t.csv").read_text().split() == ["label,prompt"]
+
+
+def test_json_keeps_letters(tmp_path):
+    write_json(tmp_path / "n.json", {"name": "Zellkern µ"})
+    assert json.loads((tmp_path / "n.json").read_text()) == {"name": "Zellkern µ"}

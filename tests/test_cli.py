@@ -1,0 +1,195 @@
+"""The command line, end to end: files in, files out, one sentence and exit code 2 for what cannot work."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imread, imsave
+from typer.testing import CliRunner
+
+from napari_biomedparse.cli import app
+from napari_biomedparse.evaluation.overlap import dice
+from tests.conftest import DATA
+
+FLUORESCENCE = DATA / "DSB2018-Fluorescence/test/449f41710769_fluorescence+microscopy_cell.png"
+HISTOLOGY = DATA / "DSB2018-HE/test/3934a094e853_pathology_tissue.png"
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_segment_as_a_program_from_a_cold_start(tmp_path, fluorescence):
+    """Runs the installed program, in another folder, without a display."""
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "napari_biomedparse", "segment", FLUORESCENCE, HISTOLOGY),
+            *("--prompt", "nuclei", "--prompt", "left kidney", "--output", tmp_path / "out"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nuclei" in done.stdout
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        f"{f.stem}{e}" for f in (FLUORESCENCE, HISTOLOGY) for e in ("_labels.ome.tif", "_labels.json", "_objects.csv")
+    }
+    labels = imread(tmp_path / "out" / f"{FLUORESCENCE.stem}_labels.ome.tif")
+    assert dice(labels == 1, fluorescence[1]) > 0.88
+    described = json.loads((tmp_path / "out" / f"{FLUORESCENCE.stem}_labels.json").read_text())
+    assert described["names"] == {"1": "nuclei", "2": "left kidney"}
+    with (tmp_path / "out" / f"{FLUORESCENCE.stem}_objects.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["prompt"] == "nuclei"
+    assert int(rows[0]["area_px"]) == (labels == 1).sum()
+
+
+def test_instances_threshold_units_and_json(tmp_path, fluorescence):
+    image = tmp_path / "cells.ome.tif"
+    unit = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+    tifffile.imwrite(
+        image, fluorescence[0], metadata={"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, **unit}
+    )
+    done = run(
+        "segment", image, "--prompt", "nuclei", "--instances", "--threshold", 0.6, "--json", "--output", tmp_path
+    )
+    assert done.exit_code == 0, done.output
+    (summary,) = json.loads(done.stdout)
+    assert summary["model"] == "mini"
+    (found,) = summary["prompts"]
+    with Path(summary["objects"]).open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == found["objects"] > 10
+    assert sum(int(row["area_px"]) for row in rows) == found["area_px"]
+    assert float(rows[0]["area_um2"]) == pytest.approx(int(rows[0]["area_px"]) * 0.25)
+    labels = imread(summary["labels"])
+    assert labels.max() == len(rows)
+    assert set(json.loads(Path(summary["names"]).read_text())["names"].values()) == {"nuclei"}
+
+
+def test_results_are_not_overwritten_unasked(tmp_path):
+    small = tmp_path / "small.png"
+    imsave(small, imread(FLUORESCENCE)[:64, :64])
+    arguments = ["segment", small, "--prompt", "nuclei", "--output", tmp_path / "out"]
+    assert run(*arguments).exit_code == 0
+    before = (tmp_path / "out" / "small_labels.ome.tif").stat().st_mtime_ns
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    assert (tmp_path / "out" / "small_labels.ome.tif").stat().st_mtime_ns == before
+    assert run(*arguments, "--overwrite").exit_code == 0
+
+
+def test_two_images_of_one_name_do_not_share_a_result(tmp_path):
+    (tmp_path / "a").mkdir()
+    for path in (tmp_path / "a" / "x.png", tmp_path / "x.png"):
+        imsave(path, np.ones((8, 8), np.uint8), check_contrast=False)
+    done = run("segment", tmp_path / "a" / "x.png", tmp_path / "x.png", "--prompt", "n", "--output", tmp_path)
+    assert done.exit_code == 2
+    assert "two folders" in done.stderr
+
+
+BAD = {
+    "missing": (None, "There is no file"),
+    "text": (b"hello", "cannot be read"),
+    "truncated": ("truncated", "cannot be read"),
+    "boolean": (np.ones((9, 9), bool), "boolean"),
+    "double": (np.ones((9, 9)), "64-bit"),
+    "integer64": (np.ones((9, 9), np.int64), "64-bit"),
+    "nan": (np.full((9, 9), np.nan, np.float32), "NaN or infinite"),
+    "infinite": (np.full((9, 9), np.inf, np.float32), "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_images_give_one_sentence_and_exit_code_two(tmp_path, name):
+    content, sentence = BAD[name]
+    path = tmp_path / f"{name}.tif"
+    if isinstance(content, np.ndarray):
+        tifffile.imwrite(path, content)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content == "truncated":
+        tifffile.imwrite(path, np.ones((400, 400), np.uint16))
+        path.write_bytes(path.read_bytes()[:5000])
+    done = run("segment", path, "--prompt", "nuclei", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.output
+
+
+def test_an_image_without_pixels(tmp_path):
+    path = tmp_path / "empty.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.zeros((0, 0), np.uint8), shape=(0, 0), dtype=np.uint8)
+    done = run("segment", path, "--prompt", "nuclei", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--prompt", " "], "A prompt is empty"),
+        (["--prompt", "nuclei", "--model", "huge"], "no model called 'huge'"),
+        (["--prompt", "nuclei", "--model", "nowhere/w.safetensors"], "no model weights"),
+        (["--prompt", "nuclei", "--device", "warp"], "no device 'warp'"),
+        (["--prompt", "nuclei", "--threshold", "2"], "threshold"),
+    ],
+)
+def test_bad_arguments_give_one_sentence_and_exit_code_two(tmp_path, arguments, sentence):
+    done = run("segment", FLUORESCENCE, *arguments, "--output", tmp_path)
+    assert done.exit_code == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bad_file_does_not_stop_the_others(tmp_path):
+    good = tmp_path / "good.png"
+    imsave(good, imread(FLUORESCENCE)[:64, :64])
+    done = run("segment", tmp_path / "missing.png", good, "--prompt", "nuclei", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "missing.png" in done.stderr
+    assert (tmp_path / "out" / "good_labels.ome.tif").exists()
+
+
+def test_an_output_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("segment", FLUORESCENCE, "--prompt", "nuclei", "--output", tmp_path / "file" / "out")
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+    assert "file" in done.stderr
+
+
+def test_evaluate_writes_a_row_per_target_and_prompt(tmp_path):
+    done = run(
+        "evaluate", DATA / "DSB2018-HE", "--prompt", "nuclei", "--prompt", "liver", "--output", tmp_path / "r.csv"
+    )
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "r.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["target"], row["prompt"], row["images"]) for row in rows] == [
+        ("nucleus", "nuclei", "1"),
+        ("nucleus", "liver", "1"),
+    ]
+    assert float(rows[0]["dice_mean"]) > 0.7 > float(rows[1]["dice_mean"])
+
+
+def test_evaluate_refuses_other_folders(tmp_path):
+    done = run("evaluate", tmp_path)
+    assert done.exit_code == 2
+    assert "not a BiomedParseData folder" in done.stderr

@@ -150,3 +150,13 @@ def test_a_session_does_not_encode_a_seen_image_again(fluorescence, monkeypatch)
     np.testing.assert_allclose(first[0].probability, again[0].probability, atol=1e-4)
     run(session.steps(pixels[::-1], ["nuclei"]))
     assert calls
+
+
+def test_an_abandoned_run_does_not_keep_the_session_from_the_next(fluorescence):
+    session = Session(device="cpu")
+    abandoned = session.steps(fluorescence[0], ["nuclei"])
+    next(abandoned)
+    next(abandoned)
+    masks = run(session.steps(fluorescence[0][:64, :64], ["nuclei"]))
+    assert masks[0].probability.shape == (64, 64)
+    abandoned.close()

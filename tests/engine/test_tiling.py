@@ -1,5 +1,7 @@
 """Tiles cover the plane, overlap, and blend without seams."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ def test_tiles_cover_the_plane_inside_it_with_at_least_the_overlap(height, width
         covered[tile.slices] += 1
     assert covered.min() >= 1
     rows = sorted({tile.top for tile in tiles})
-    assert all(after - before <= side - overlap for before, after in zip(rows, rows[1:], strict=False))
+    assert all(after - before <= side - overlap for before, after in pairwise(rows))
     assert len(set(tiles)) == len(tiles)
 
 

@@ -214,13 +214,17 @@ def test_closing_the_dock_while_it_runs_is_safe(viewer, qtbot, fluorescence):
     assert not results(viewer)
 
 
-def test_the_prompt_completes_the_last_words(dock, qtbot):
+def test_the_prompt_completes_the_last_words(viewer, dock, qtbot):
     line = find(dock, QLineEdit, "prompt")
-    completer = line.completer()
-    line.setText("nuclei, leuk")
-    completer.setCompletionPrefix(completer.splitPath(line.text())[0])
-    assert completer.pathFromIndex(completer.completionModel().index(0, 0)) == "nuclei, leukocyte"
-    assert line.prompts == ["nuclei", "leuk"]
+    qtbot.keyClicks(line, "nuclei, leuk")
+    popup = line.completer().popup()
+    qtbot.waitUntil(popup.isVisible)
+    qtbot.keyClick(popup, Qt.Key.Key_Down)
+    qtbot.keyClick(popup, Qt.Key.Key_Return)
+    assert line.text() == "nuclei, leukocyte"
+    assert line.prompts == ["nuclei", "leukocyte"]
+    # Choosing a word is not yet asking for it.
+    assert "Ready" in find(dock, QLabel, "status").text()
 
 
 def test_the_dock_is_reached_from_the_layers_menu(viewer):

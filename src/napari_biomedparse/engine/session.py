@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Session:
     """Ask images one after another; a seen image is not encoded again.
 
-    Creating a session loads nothing, not even torch. One run at a time uses the model; another waits.
+    Creating a session loads nothing, not even torch. One step at a time uses the model; other runs wait for it.
 
     Parameters
     ----------
@@ -35,13 +35,27 @@ class Session:
 
     def steps(self, image: NDArray[np.generic], prompts: Sequence[str]) -> Generator[Step, None, list[ObjectMask]]:
         """Do :meth:`Predictor.steps`, loading the model on the first call."""
-        from napari_biomedparse.engine.predictor import Predictor, check_prompts
+        from napari_biomedparse.engine.predictor import check_prompts
 
         check_prompts(prompts)
-        with self._lock:
-            if self._predictor is None:
-                self._predictor = Predictor.from_pretrained(self.model, self.device)
-            key = blake2b(np.ascontiguousarray(image).data, person=str(image.dtype).encode()).digest()
-            if self._last is None or self._last[0] != key or self._last[1].shape != image.shape[:2]:
-                self._last = (key, self._predictor.encode(image, scales=()))
-            return (yield from self._predictor.steps(self._last[1], prompts))
+        steps = self._start(image, prompts)
+        while True:
+            # Held during a step only: a run that is abandoned between steps must not keep the model from the next.
+            with self._lock:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    masks: list[ObjectMask] = end.value
+                    return masks
+            yield step
+
+    def _start(self, image: NDArray[np.generic], prompts: Sequence[str]) -> Generator[Step, None, list[ObjectMask]]:
+        """Load the model and prepare the image, each only if that has not been done, then run."""
+        from napari_biomedparse.engine.predictor import Predictor
+
+        if self._predictor is None:
+            self._predictor = Predictor.from_pretrained(self.model, self.device)
+        key = blake2b(np.ascontiguousarray(image).data, person=str(image.dtype).encode()).digest()
+        if self._last is None or self._last[0] != key or self._last[1].shape != image.shape[:2]:
+            self._last = (key, self._predictor.encode(image, scales=()))
+        return (yield from self._predictor.steps(self._last[1], prompts))

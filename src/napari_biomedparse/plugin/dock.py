@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_warning
-from qtpy.QtCore import Qt, QTimer
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QShortcut, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
@@ -18,15 +17,13 @@ from napari_biomedparse.plugin.layers import ParsedLayer
 from napari_biomedparse.plugin.planes import Plane, shown_plane
 from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
 from napari_biomedparse.plugin.widgets.prompt_line import PromptLine
-from napari_biomedparse.plugin.worker import parse_plane
+from napari_biomedparse.plugin.worker import Failure, parse_plane
 
 if TYPE_CHECKING:
     import napari.viewer
     from napari.qt.threading import GeneratorWorker
 
     from napari_biomedparse.engine.results import ObjectMask
-
-logger = logging.getLogger(__name__)
 
 # Milliseconds without a move of the slider after which the table follows the labels.
 SETTLED = 200
@@ -74,8 +71,7 @@ class ParseDock(QWidget):
         escape.activated.connect(self._cancel)
         self.image.currentIndexChanged.connect(self._refresh_controls)
         viewer.layers.selection.events.active.connect(self._choose_parsed)
-        self.destroyed.connect(self._forget_viewer)
-        self._refresh_controls()
+        self._rest()
         self.status.setText("Ready. The model is loaded with the first run.")
 
     @staticmethod
@@ -107,9 +103,6 @@ class ParseDock(QWidget):
         self.parse.setEnabled(not running and self.image.layer is not None)
         self.cancel.setEnabled(running)
         self.threshold.setEnabled(self._parsed is not None)
-        if not running:
-            self.progress.setRange(0, 1)
-            self.progress.setValue(0)
 
     def _start(self) -> None:
         if self._worker is not None:
@@ -130,8 +123,7 @@ class ParseDock(QWidget):
         worker = parse_plane(self._session, plane, lazy, prompts)
         worker.yielded.connect(self._advance)
         # The slots take the worker along, so that a result that comes late is not taken for the current run's.
-        worker.returned.connect(lambda masks: self._show(worker, plane, masks))
-        worker.errored.connect(lambda error: self._fail(worker, error))
+        worker.returned.connect(lambda outcome: self._show(worker, plane, outcome))
         worker.finished.connect(lambda: self._finish(worker))
         self._worker = worker
         self.progress.setRange(0, 0)
@@ -144,16 +136,20 @@ class ParseDock(QWidget):
             return
         self._worker.quit()
         self._worker = None
-        self._refresh_controls()
+        self._rest()
         self.status.setText("Cancelled.")
 
     def _advance(self, step: Any) -> None:
         if self._worker is not None:
+            self.progress.setTextVisible(True)
             self.progress.setRange(0, step.total)
             self.progress.setValue(step.done)
 
-    def _show(self, worker: GeneratorWorker, plane: Plane, masks: list[ObjectMask]) -> None:
+    def _show(self, worker: GeneratorWorker, plane: Plane, masks: list[ObjectMask] | Failure) -> None:
         if worker is not self._worker:
+            return
+        if isinstance(masks, Failure):
+            self._refuse(masks.sentence)
             return
         try:
             parsed = ParsedLayer(plane, masks, self.threshold.value(), self._session.model)
@@ -170,16 +166,6 @@ class ParseDock(QWidget):
         sentences += [f"Not in the vocabulary, so less certain: {', '.join(unknown)}."] if unknown else []
         self.status.setText(" ".join(sentences))
 
-    def _fail(self, worker: GeneratorWorker, error: Exception) -> None:
-        if worker is not self._worker:
-            return
-        if isinstance(error, (ValueError, OSError)):
-            self._refuse(str(error))
-        else:
-            logger.error("The run failed.", exc_info=error)
-            self.status.setText(f"The run failed: {error}")
-            show_error(f"The run failed: {type(error).__name__}: {error}. Please report it with the log.")
-
     def _refuse(self, sentence: str) -> None:
         self.status.setText(sentence)
         show_warning(sentence)
@@ -187,7 +173,14 @@ class ParseDock(QWidget):
     def _finish(self, worker: GeneratorWorker) -> None:
         if worker is self._worker:
             self._worker = None
-            self._refresh_controls()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Let the controls show that nothing runs."""
+        self.progress.reset()
+        self.progress.setRange(0, 1)
+        self.progress.setTextVisible(False)
+        self._refresh_controls()
 
     def _repaint(self, value: float) -> None:
         if self._parsed is not None:
@@ -204,8 +197,13 @@ class ParseDock(QWidget):
             self._parsed = None
             self._refresh_controls()
 
-    def _forget_viewer(self) -> None:
-        if self._worker is not None:
-            self._worker.quit()
+    def event(self, event: QEvent) -> bool:
+        """Stop working when taken out of the window: napari then hides the widget but never closes it."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._leave()
+        return bool(super().event(event))
+
+    def _leave(self) -> None:
+        self._cancel()
         self._viewer.layers.selection.events.active.disconnect(self._choose_parsed)
         self.image.disconnect_viewer()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import thread_worker
@@ -14,10 +16,28 @@ if TYPE_CHECKING:
     from napari_biomedparse.engine.predictor import Step
     from napari_biomedparse.engine.results import ObjectMask
 
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run gave nothing, in a sentence for the user.
+
+    Returned, not raised: an exception that leaves a worker reaches the user as a traceback.
+    """
+
+    sentence: str
+
 
 @thread_worker(start_thread=False)  # type: ignore[untyped-decorator]
 def parse_plane(
     session: Session, plane: Plane, lazy: Any, prompts: list[str]
-) -> Generator[Step, None, list[ObjectMask]]:
+) -> Generator[Step, None, list[ObjectMask] | Failure]:
     """Read a plane and find the prompts' objects on it; yields progress, stops at the next step when told to quit."""
-    return (yield from session.steps(plane.read(lazy), prompts))
+    try:
+        return (yield from session.steps(plane.read(lazy), prompts))
+    except (ValueError, OSError) as error:
+        return Failure(str(error))
+    except Exception as error:
+        logger.exception("A run failed.")
+        return Failure(f"The run failed: {type(error).__name__}: {error}. The log has the details; please report it.")

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import tifffile
 from skimage.io import imread, imsave
+from skimage.segmentation import find_boundaries
 from typer.testing import CliRunner
 
 from napari_biomedparse.cli import app
 from napari_biomedparse.evaluation.overlap import dice
+from napari_biomedparse.ontology import find_object
 from tests.conftest import DATA
 
 FLUORESCENCE = DATA / "DSB2018-Fluorescence/test/449f41710769_fluorescence+microscopy_cell.png"
@@ -76,6 +78,25 @@ def test_instances_threshold_units_and_json(tmp_path, fluorescence):
     labels = imread(summary["labels"])
     assert labels.max() == len(rows)
     assert set(json.loads(Path(summary["names"]).read_text())["names"].values()) == {"nuclei"}
+
+
+def test_an_overlay_shows_each_object_in_its_colour(tmp_path, fluorescence):
+    done = run(
+        *("segment", FLUORESCENCE, "--prompt", "flux capacitor", "--prompt", "nuclei"),
+        *("--instances", "--overlay", "--json", "--output", tmp_path),
+    )
+    assert done.exit_code == 0, done.output
+    (summary,) = json.loads(done.stdout)
+    picture = imread(summary["overlay"]).astype(int)
+    labels = imread(summary["labels"])
+    names = json.loads(Path(summary["names"]).read_text())["names"]
+    nuclei = np.isin(labels, [int(value) for value, prompt in names.items() if prompt == "nuclei"])
+    assert picture.shape == (*labels.shape, 3)
+    outline = find_boundaries(labels, mode="inner") & nuclei
+    colour = [int(find_object("nuclei").colour[n : n + 2], 16) for n in (1, 3, 5)]
+    assert (picture[outline] == colour).all()
+    # Outside the objects the picture is the grey image.
+    assert (np.ptp(picture[labels == 0], axis=-1) == 0).all()
 
 
 def test_results_are_not_overwritten_unasked(tmp_path):

@@ -21,7 +21,7 @@ ALLOWED = {
     "io": {"engine"},
     "training": {"engine", "model", "ontology"},
     "evaluation": {"engine", "training"},
-    "batch": {"engine", "io"},
+    "batch": {"engine", "io", "ontology"},
     "plugin": {"engine", "ontology"},
 }
 FOREIGN = {

@@ -46,6 +46,7 @@ def segment(
     device: Device = "auto",
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability above which a pixel counts.")] = 0.5,
     instances: Annotated[bool, typer.Option(help="Number separate objects instead of prompts.")] = False,
+    overlay: Annotated[bool, typer.Option(help="Also write a picture of the labels over the image.")] = False,
     t: Annotated[int | None, typer.Option(help="Time point of a series, from 0.")] = None,
     c: Annotated[int | None, typer.Option(help="Channel, from 0.")] = None,
     z: Annotated[int | None, typer.Option(help="Section of a stack, from 0.")] = None,
@@ -59,7 +60,7 @@ def segment(
 
         prompts = list(dict.fromkeys(prompt))
         check_prompts(prompts)
-        job = Job(prompts, output, threshold, instances, t, c, z)
+        job = Job(prompts, output, threshold, instances, overlay, t, c, z)
         check_outputs(images, job, overwrite)
         predictor = Predictor.from_pretrained(model, device)
         output.mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,11 @@ def train(
         from napari_biomedparse.training.loop import train as run
 
         path = Path(config)
-        model = ModelConfig.from_dict(json.loads(path.read_text())) if path.suffix == ".json" else preset(config)
+        model = (
+            ModelConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            if path.suffix == ".json"
+            else preset(config)
+        )
 
         def report(progress: Progress) -> None:
             losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())

@@ -86,7 +86,7 @@ def test_laying_and_unlaying_meet(fit, rng):
     image = np.zeros((60, 90, 3), np.uint8)
     image[10:40, 30:70] = 255
     square, frame = lay(image, 128, fit)
-    logits = torch.nn.functional.avg_pool2d(square[:1], 4) - 127
+    logits = torch.nn.functional.avg_pool2d(torch.from_numpy(square[:1]), 4) - 127
     back = unlay(logits, frame, 128)[0].numpy() > 0
     assert dice(back, image[..., 0] > 0) > 0.95
 

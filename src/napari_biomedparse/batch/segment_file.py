@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from napari_biomedparse.batch.overlay import draw_overlay
 from napari_biomedparse.engine.labels import LabelImage, compose_labels
 from napari_biomedparse.engine.measure import measure_objects, table_columns
 from napari_biomedparse.engine.predictor import Predictor, Step
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.io.read import read_picture
-from napari_biomedparse.io.write import write_json, write_labels, write_table
+from napari_biomedparse.io.write import write_json, write_labels, write_picture, write_table
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,24 @@ class Job:
     output: Path
     threshold: float = 0.5
     instances: bool = False
+    overlay: bool = False
     t: int | None = None
     c: int | None = None
     z: int | None = None
 
     def outputs(self, image: Path) -> dict[str, Path]:
-        """Return the files written for an image: ``labels``, ``names`` and ``objects``."""
+        """Return the files written for an image: ``labels``, ``names``, ``objects`` and, if asked for, ``overlay``."""
         name = image.name
         for ending in (".ome.tiff", ".ome.tif", image.suffix):
             if ending and name.lower().endswith(ending.lower()):
                 name = name[: -len(ending)]
                 break
-        return {
+        paths = {
             "labels": self.output / f"{name}_labels.ome.tif",
             "names": self.output / f"{name}_labels.json",
             "objects": self.output / f"{name}_objects.csv",
         }
+        return {**paths, "overlay": self.output / f"{name}_overlay.png"} if self.overlay else paths
 
 
 def check_outputs(images: Sequence[Path], job: Job, overwrite: bool) -> None:
@@ -78,7 +81,8 @@ def segment_file(
         If the file cannot be read or the results cannot be written.
     """
     picture = read_picture(image, job.t, job.c, job.z)
-    steps = predictor.steps(picture.pixels, job.prompts)
+    encoded = predictor.encode(picture.pixels, scales=())
+    steps = predictor.steps(encoded, job.prompts)
     while True:
         try:
             report(next(steps))
@@ -91,6 +95,8 @@ def segment_file(
     write_labels(outputs["labels"], labels, picture.pixel_size)
     write_json(outputs["names"], {"image": str(image), "threshold": job.threshold, "names": labels.names})
     write_table(outputs["objects"], rows, table_columns(picture.pixel_size))
+    if job.overlay:
+        write_picture(outputs["overlay"], draw_overlay(encoded.rgb, labels))
     return {
         "image": str(image),
         **{name: str(path) for name, path in outputs.items()},

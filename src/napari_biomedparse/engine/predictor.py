@@ -248,7 +248,7 @@ class Predictor:
             return view.features[tile]
         region = encoded.rgb[tile.slices]
         square, frame = lay(region, self.model.config.input_size, encoded.fit, view.zoom)
-        features = self.model.encode_image(square[None])
+        features = self.model.encode_image(torch.from_numpy(square)[None])
         if len(view.tiles) * features.nbytes <= KEPT_BYTES:
             view.features[tile] = (features, frame)
         return features, frame

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 Fit = Literal["pad", "stretch"]
 Intensity = Literal["auto", "percentile", "none"] | tuple[float, float]
@@ -151,7 +149,7 @@ class Frame:
     width: int
 
 
-def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) -> tuple[Tensor, Frame]:
+def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) -> tuple[NDArray[np.float32], Frame]:
     """Resize a region and lay it into the network's input.
 
     Parameters
@@ -183,4 +181,4 @@ def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) 
     frame = Frame((height, width), (size - inner[0]) // 2, (size - inner[1]) // 2, *inner)
     canvas = np.zeros((size, size, 3), np.float32)
     canvas[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = resized
-    return torch.from_numpy(canvas).permute(2, 0, 1), frame
+    return np.ascontiguousarray(canvas.transpose(2, 0, 1)), frame

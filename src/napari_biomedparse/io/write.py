@@ -1,4 +1,4 @@
-"""Write label images as OME-TIFF with their names in JSON, and tables as CSV."""
+"""Write label images as OME-TIFF with their names in JSON, tables as CSV and pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
+from PIL import Image
 
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.measure import PixelSize, Row
@@ -40,14 +42,19 @@ def write_labels(path: Path, labels: LabelImage, pixel_size: PixelSize | None = 
     partial.replace(path)
 
 
+def write_picture(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write a colour picture, uint8 (H, W, 3), in the format that the file's ending names."""
+    Image.fromarray(rgb).save(path)
+
+
 def write_json(path: Path, content: object) -> None:
     """Write ``content`` as indented JSON."""
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_table(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Write rows as CSV with the given columns, also when there is no row."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)

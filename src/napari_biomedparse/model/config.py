@@ -169,7 +169,7 @@ PRESETS: dict[str, ModelConfig] = {
     "biomedparse-v1": ModelConfig(name="biomedparse-v1", input_size=1024, dim=512),
     "mini": ModelConfig(
         name="mini",
-        input_size=256,
+        input_size=192,
         dim=64,
         cell_zoom=2.0,
         cell_fill=False,

@@ -1,5 +1,13 @@
 """What can be asked for: objects with their names, scale and colour, looked up from words."""
 
-from napari_biomedparse.ontology.objects import BiomedicalObject, Scale, all_objects, find_object, normalise, scale_of
+from napari_biomedparse.ontology.objects import (
+    BiomedicalObject,
+    Scale,
+    all_objects,
+    colour_of,
+    find_object,
+    normalise,
+    scale_of,
+)
 
-__all__ = ["BiomedicalObject", "Scale", "all_objects", "find_object", "normalise", "scale_of"]
+__all__ = ["BiomedicalObject", "Scale", "all_objects", "colour_of", "find_object", "normalise", "scale_of"]

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Literal
 
 Scale = Literal["organ", "cell"]
+# Colours for free text, which the ontology has none for (Okabe and Ito's palette, told apart by colour-blind eyes).
+FREE_TEXT_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class BiomedicalObject:
 @lru_cache(maxsize=1)
 def all_objects() -> tuple[BiomedicalObject, ...]:
     """Return every object, in the order of the table."""
-    rows = json.loads(files("napari_biomedparse").joinpath("resources/ontology/objects.json").read_text())
+    table = files("napari_biomedparse").joinpath("resources/ontology/objects.json")
+    rows = json.loads(table.read_text(encoding="utf-8"))
     return tuple(BiomedicalObject(**{**row, "names": tuple(row["names"])}) for row in rows)
 
 
@@ -78,3 +81,9 @@ def scale_of(prompt: str) -> Scale:
     """Return the scale at which a prompt's object is seen; free text is looked for on the whole image."""
     found = find_object(prompt)
     return found.scale if found else "organ"
+
+
+def colour_of(prompt: str, number: int) -> str:
+    """Return the colour of a prompt's object, or for free text the ``number``-th of a fixed set, as ``#rrggbb``."""
+    found = find_object(prompt)
+    return found.colour if found else FREE_TEXT_COLOURS[(number - 1) % len(FREE_TEXT_COLOURS)]

@@ -13,14 +13,13 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_biomedparse.engine.labels import compose_labels
 from napari_biomedparse.engine.measure import measure_objects
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.ontology import colour_of
 from napari_biomedparse.plugin.planes import Plane
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 METADATA_KEY = "napari-biomedparse"
-# Colours for free text, which the ontology has none for (Okabe and Ito's palette, told apart by colour-blind eyes).
-FREE_TEXT_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
 
 class ParsedLayer:
@@ -97,8 +96,7 @@ def label_colours(masks: Sequence[ObjectMask]) -> DirectLabelColormap:
     """Return the colours of the n-th prompt's label n: the object's own, or one of a fixed set for free text."""
     colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     for number, mask in enumerate(masks, start=1):
-        free = FREE_TEXT_COLOURS[(number - 1) % len(FREE_TEXT_COLOURS)]
-        colours[number] = mask.object.colour if mask.object else free
+        colours[number] = colour_of(mask.prompt, number)
     return DirectLabelColormap(color_dict=colours)
 
 

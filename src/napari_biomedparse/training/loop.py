@@ -125,7 +125,9 @@ def train(
     sampler = TripleSampler(examples, model.config, size, config.sampling, config.seed)
     checkpoint = out / "checkpoint.pt"
     start = _resume(checkpoint, model, average, optimiser)
-    (out / "config.json").write_text(json.dumps({"model": model.config.to_dict(), "train": asdict(config)}, indent=1))
+    (out / "config.json").write_text(
+        json.dumps({"model": model.config.to_dict(), "train": asdict(config)}, indent=1), encoding="utf-8"
+    )
 
     began, sums = time.monotonic(), dict.fromkeys(("text", "mask", "dice"), 0.0)
     model.train()
@@ -219,7 +221,7 @@ def _resume(path: Path, model: BiomedParse, average: BiomedParse, optimiser: tor
 
 def _log(path: Path, progress: Progress) -> None:
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if new:
             writer.writerow(["step", *progress.losses, "seconds"])

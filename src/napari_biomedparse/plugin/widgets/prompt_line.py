@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QCompleter, QLineEdit, QWidget
 
 from napari_biomedparse.ontology import all_objects
@@ -30,6 +31,17 @@ class PromptLine(QLineEdit):
         completer = _LastPromptCompleter([name for entry in all_objects() for name in entry.names], self)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.setCompleter(completer)
+        # Qt itself fills in the choice only while the line has the focus, which the list may have taken.
+        completer.activated[str].connect(self.setText)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave Enter to the list of completions while one of them is chosen: choosing a word is not asking it."""
+        popup = self.completer().popup()
+        chosen = popup.isVisible() and popup.currentIndex().isValid()
+        if chosen and event.matches(QKeySequence.StandardKey.InsertParagraphSeparator):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
     @property
     def prompts(self) -> list[str]:

@@ -123,7 +123,9 @@ def train(
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 4000,
     batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
-    size: Annotated[int | None, typer.Option(min=32, help="Side of the training input in pixels.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, help="Side of the input in pixels; goes with the weights.")
+    ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights and sampling.")] = 2024,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200,

@@ -1,6 +1,7 @@
 """Training: what is drawn, what is lost, what is learnt, and what a cut-off run gives."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,9 +153,9 @@ def test_sets_without_masks_are_refused(tmp_path, tiny_config):
 def test_the_command_trains_from_a_configuration_file(discs, tiny_config, tmp_path):
     (tmp_path / "tiny.json").write_text(json.dumps(tiny_config.to_dict()))
     arguments = ["train", discs, "--config", tmp_path / "tiny.json", "--out", tmp_path / "run", "--steps", 2]
-    done = CliRunner().invoke(app, [str(a) for a in [*arguments, "--batch", 2]])
+    done = CliRunner().invoke(app, [str(a) for a in [*arguments, "--batch", 2, "--size", 96]])
     assert done.exit_code == 0, done.output
-    assert load_model(tmp_path / "run" / "model.safetensors").config == tiny_config
+    assert load_model(tmp_path / "run" / "model.safetensors").config == replace(tiny_config, input_size=96)
     assert (tmp_path / "run" / "log.csv").read_text().startswith("step,text,mask,dice,seconds")
     refused = CliRunner().invoke(app, ["train", str(discs), "--config", "huge", "--out", str(tmp_path / "x")])
     assert refused.exit_code == 2

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,11 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     model = (load_model(init) if init else BiomedParse(model_config)).requires_grad_(True)
+    size = config.size or model.config.input_size
+    # A network answers best at the size it was trained at, so that size goes with the weights.
+    model.config = replace(model.config, input_size=size)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(_groups(model, config))
-    size = config.size or model.config.input_size
     sampler = TripleSampler(examples, model.config, size, config.sampling, config.seed)
     checkpoint = out / "checkpoint.pt"
     start = _resume(checkpoint, model, average, optimiser)

@@ -22,7 +22,6 @@ ifeq ($(DEMO),napari)
 else
 	$(BIN)/napari-biomedparse segment resources/samples/fluorescent_nuclei.png resources/samples/histology.png \
 	    --prompt nuclei --instances --overlay --overwrite --output $(OUTPUT)
-	@echo "Labels, tables and pictures are in $(OUTPUT)/."
 endif
 
 test: $(VENV)/.dev

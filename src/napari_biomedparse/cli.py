@@ -100,7 +100,7 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("image", "prompt", "confidence", "objects", "area (px)", "labels")
+    table = Table("image", "prompt", "confidence", "objects", "area (px)")
     for summary in summaries:
         for entry in summary["prompts"]:
             table.add_row(
@@ -109,10 +109,10 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
                 f"{entry['confidence']:.2f}",
                 str(entry["objects"]),
                 str(entry["area_px"]),
-                summary["labels"],
             )
     if summaries:
         Console().print(table)
+        typer.echo(f"Labels and tables are in {Path(summaries[0]['labels']).parent}.")
 
 
 @app.command()

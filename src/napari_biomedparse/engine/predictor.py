@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, lay, to_rgb
 from napari_biomedparse.engine.results import ObjectMask
@@ -24,6 +23,8 @@ from napari_biomedparse.ontology import Scale, normalise, scale_of
 
 # Share of a tile's side that it has in common with its neighbour.
 OVERLAP = 0.25
+# Tiles go through the network together up to this many input pixels: fewer, larger steps for a small network.
+BATCH_PIXELS = 1 << 19
 # Tile encodings of one image are kept for further prompts while they fit in this many bytes.
 KEPT_BYTES = 1 << 30
 
@@ -39,19 +40,23 @@ class Step(NamedTuple):
     total: int
 
 
+# Tiles of one size that go through the network together.
+Batch = tuple[Tile, ...]
+
+
 @dataclass
 class View:
     """How the image is shown to the network for objects of one scale: tiles, and their features once computed."""
 
-    tiles: list[Tile]
+    batches: list[Batch]
     zoom: float | None
     overlap: int
-    features: dict[Tile, tuple[ImageFeatures, Frame]] = field(default_factory=dict)
+    features: dict[Batch, tuple[ImageFeatures, Frame]] = field(default_factory=dict)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the features kept."""
-        return sum(features.nbytes for features, _ in self.features.values())
+    def tiles(self) -> list[Tile]:
+        """All tiles."""
+        return [tile for batch in self.batches for tile in batch]
 
 
 @dataclass
@@ -146,8 +151,8 @@ class Predictor:
         encoded = EncodedImage(to_rgb(np.asarray(image), intensity), fit)
         for scale in scales:
             view = self._view(encoded, scale)
-            for tile in view.tiles:
-                self._features(encoded, view, tile)
+            for batch in view.batches:
+                self._features(encoded, view, batch)
         return encoded
 
     def segment(
@@ -215,13 +220,13 @@ class Predictor:
             with torch.inference_mode():
                 text = self.model.encode_text([normalise(prompt) for prompt in asked])
             blend = Blend(len(asked), encoded.shape, view.overlap)
-            for tile in view.tiles:
-                features, frame = self._features(encoded, view, tile)
-                blend.add(tile, self._decode(features, frame, text))
-                done += 1
+            for batch in view.batches:
+                features, frame = self._features(encoded, view, batch)
+                for tile, probabilities in zip(batch, self._decode(features, frame, text), strict=True):
+                    blend.add(tile, probabilities)
+                done += len(batch)
                 yield Step(done, total)
-            probabilities = blend.result()
-            found |= {prompt: ObjectMask(prompt, p) for prompt, p in zip(asked, probabilities, strict=True)}
+            found |= {prompt: ObjectMask(prompt, p) for prompt, p in zip(asked, blend.result(), strict=True)}
         return [found[prompt] for prompt in prompts]
 
     def _view(self, encoded: EncodedImage, scale: Scale) -> View:
@@ -234,39 +239,45 @@ class Predictor:
             if scale == "organ" or (config.cell_fill and zoom <= fill):
                 if scale != "organ":
                     return self._view(encoded, "organ")
-                encoded.views[scale] = View([Tile(0, 0, height, width)], None, 0)
+                encoded.views[scale] = View([(Tile(0, 0, height, width),)], None, 0)
             else:
                 side = int(config.input_size / zoom)
                 overlap = int(side * OVERLAP)
-                encoded.views[scale] = View(plan_tiles((height, width), side, overlap), zoom, overlap)
+                tiles = plan_tiles((height, width), side, overlap)
+                together = max(1, BATCH_PIXELS // config.input_size**2)
+                batches = [tuple(tiles[n : n + together]) for n in range(0, len(tiles), together)]
+                encoded.views[scale] = View(batches, zoom, overlap)
         return encoded.views[scale]
 
     @torch.inference_mode()
-    def _features(self, encoded: EncodedImage, view: View, tile: Tile) -> tuple[ImageFeatures, Frame]:
-        """Encode one tile, or return its features if they were kept."""
-        if tile in view.features:
-            return view.features[tile]
-        region = encoded.rgb[tile.slices]
-        square, frame = lay(region, self.model.config.input_size, encoded.fit, view.zoom)
-        features = self.model.encode_image(torch.from_numpy(square)[None])
-        if len(view.tiles) * features.nbytes <= KEPT_BYTES:
-            view.features[tile] = (features, frame)
+    def _features(self, encoded: EncodedImage, view: View, batch: Batch) -> tuple[ImageFeatures, Frame]:
+        """Encode some tiles, or return their features if they were kept."""
+        if batch in view.features:
+            return view.features[batch]
+        size = self.model.config.input_size
+        laid = [lay(encoded.rgb[tile.slices], size, encoded.fit, view.zoom) for tile in batch]
+        features = self.model.encode_image(torch.from_numpy(np.stack([square for square, _ in laid])))
+        frame = laid[0][1]
+        if len(view.batches) * features.nbytes <= KEPT_BYTES:
+            view.features[batch] = (features, frame)
         return features, frame
 
     @torch.inference_mode()
     def _decode(self, features: ImageFeatures, frame: Frame, text: TextFeatures) -> NDArray[np.float32]:
-        """Return the probabilities of all prompts on one region, (P, h, w)."""
+        """Return the probabilities of P prompts on B tiles, (B, P, h, w)."""
         logits = self.model.decode(features, text).logits.float()
-        return unlay(logits, frame, self.model.config.input_size).sigmoid().cpu().numpy()
+        return unlay(logits, frame, self.model.config.input_size).sigmoid_().cpu().numpy()
 
 
 def unlay(logits: Tensor, frame: Frame, size: int) -> Tensor:
     """Bring mask logits of the square input back to the region's pixels, in one bilinear step.
 
+    Bilinear sampling is the same along rows and columns, so it is done with one matrix for each.
+
     Parameters
     ----------
     logits
-        (P, h, w), covering the whole input.
+        (B, P, h, w), covering the whole input.
     frame
         Where the region lies in the input.
     size
@@ -275,16 +286,25 @@ def unlay(logits: Tensor, frame: Frame, size: int) -> Tensor:
     Returns
     -------
     Tensor
-        (P, region height, region width).
+        (B, P, region height, region width).
     """
-    height, width = frame.region
-    rows = (frame.top + (torch.arange(height, device=logits.device) + 0.5) * frame.height / height) / size
-    columns = (frame.left + (torch.arange(width, device=logits.device) + 0.5) * frame.width / width) / size
-    grid = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)], dim=-1)
-    sampled = F.grid_sample(
-        logits[None], 2 * grid[None] - 1, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return sampled[0]
+    rows = _sampling(logits.shape[-2], frame.region[0], frame.top, frame.height, size)
+    columns = _sampling(logits.shape[-1], frame.region[1], frame.left, frame.width, size)
+    return rows.to(logits) @ logits @ columns.to(logits).T
+
+
+def _sampling(known: int, wanted: int, start: int, length: int, size: int) -> Tensor:
+    """Return the weights (wanted, known) that read ``wanted`` pixels from a map's ``known`` along one axis."""
+    place = (start + (torch.arange(wanted) + 0.5) * length / wanted) / size * known - 0.5
+    place = place.clamp(0, known - 1)
+    below = place.floor().long().clamp(max=max(known - 2, 0))
+    above = (below + 1).clamp(max=known - 1)
+    share = place - below
+    weights = torch.zeros(wanted, known)
+    index = torch.arange(wanted)
+    weights[index, above] = share
+    weights[index, below] += 1 - share
+    return weights
 
 
 def check_prompts(prompts: Sequence[str]) -> None:

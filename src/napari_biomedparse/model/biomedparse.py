@@ -20,10 +20,10 @@ PIXEL_STD = (58.395, 57.120, 57.375)
 
 
 class DecodedPrompts(NamedTuple):
-    """The answer to P prompts on one image.
+    """The answers to P prompts on each of B images.
 
-    ``logits`` (P, H / 4, W / 4) are the chosen queries' masks, ``similarity`` (P, Q) compares every query with
-    its prompt, ``query`` (P,) is the chosen one.
+    ``logits`` (B, P, H / 4, W / 4) are the chosen queries' masks, ``similarity`` (B, P, Q) compares every query with
+    its prompt, ``query`` (B, P) is the chosen one.
     """
 
     logits: Tensor
@@ -81,10 +81,10 @@ class BiomedParse(nn.Module):
         return encoded
 
     def decode(self, image: ImageFeatures, text: TextFeatures) -> DecodedPrompts:
-        """Decode P prompts on one encoded image, each on its own."""
-        heads = self.mask_decoder(image, text)[-1]
-        similarity = self.mask_decoder.similarity(heads.texts[0], text.embedding)
+        """Decode P prompts on each of B encoded images, each on its own."""
+        heads = self.mask_decoder(image, text.repeat(len(image.mask_features)))[-1]
+        similarity = self.mask_decoder.similarity(heads.texts, text.embedding)
         query = similarity.argmax(dim=-1)
-        chosen = heads.masks[0, torch.arange(len(query), device=query.device), query]
-        logits = torch.einsum("pc,chw->phw", chosen, image.mask_features[0])
+        chosen = heads.masks.take_along_dim(query[..., None, None], dim=2)[:, :, 0]
+        logits = torch.einsum("bpc,bchw->bphw", chosen, image.mask_features)
         return DecodedPrompts(logits, similarity, query)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.config import PRESETS, ModelConfig
@@ -18,6 +21,25 @@ CONFIG_KEY = "napari_biomedparse.config"
 
 class CheckpointError(ValueError):
     """Weights that cannot be used; the message says why and what to do."""
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Build a network without computing its starting values.
+
+    On meta tensors torch imports its compiler for random numbers and for arithmetic, which takes two seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.randn:
+            return torch.empty(*args, **kwargs)
+        if func is nn.init.normal_:
+            return kwargs["tensor"]
+        if func in (Tensor.mul, Tensor.div):  # by a number: the shape stays
+            return args[0]
+        return func(*args, **kwargs)
 
 
 def save_model(model: BiomedParse, path: Path, dtype: torch.dtype = torch.float16) -> None:
@@ -59,7 +81,7 @@ def load_model(path: Path) -> BiomedParse:
         raise CheckpointError(f"{path} is not a readable safetensors file ({error}); copy it again.") from error
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    with torch.device("meta"):
+    with torch.device("meta"), _ShapesOnly():
         model = BiomedParse(config)
     wanted = model.state_dict()
     problems = [f"{name} is missing" for name in wanted.keys() - tensors.keys()]

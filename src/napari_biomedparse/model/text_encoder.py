@@ -26,6 +26,10 @@ class TextFeatures(NamedTuple):
     valid: Tensor
     embedding: Tensor
 
+    def repeat(self, images: int) -> TextFeatures:
+        """Return the prompts once for each of several images."""
+        return TextFeatures(*(part.repeat(images, *[1] * (part.ndim - 1)) for part in self))
+
 
 class QuickGELU(nn.Module):
     """CLIP's approximation of GELU: ``x * sigmoid(1.702 x)``."""

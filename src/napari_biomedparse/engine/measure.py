@@ -82,6 +82,7 @@ def measure_objects(labels: LabelImage, masks: Sequence[ObjectMask], pixel_size:
         ]
         if pixel_size:
             area = float(region.area) * pixel_size.y * pixel_size.x
-            values += [area, float(y) * pixel_size.y, float(x) * pixel_size.x]
+            sizes = (area, float(y) * pixel_size.y, float(x) * pixel_size.x)
+            values += [float(f"{size:.7g}") for size in sizes]
         rows.append(dict(zip(table_columns(pixel_size), values, strict=True)))
     return rows

@@ -15,13 +15,15 @@ $(VENV)/.dev: $(VENV)/.demo
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
 	touch $@
 
-# Segments the nuclei of a bundled image; with DEMO=napari and a display, opens napari with the dock instead.
+# With DEMO=napari and a display, `make demo` opens napari; otherwise it segments the nuclei of two bundled images.
+DISPLAYED := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter-out Linux,$(shell uname)))
+
 demo: $(VENV)/.demo
-ifeq ($(DEMO),napari)
-	$(BIN)/napari resources/samples/fluorescent_nuclei.png --with napari-biomedparse "Segment with words"
-else
+ifeq ($(and $(filter napari,$(DEMO)),$(DISPLAYED)),)
 	$(BIN)/napari-biomedparse segment resources/samples/fluorescent_nuclei.png resources/samples/histology.png \
 	    --prompt nuclei --instances --overlay --overwrite --output $(OUTPUT)
+else
+	$(BIN)/napari resources/samples/fluorescent_nuclei.png --with napari-biomedparse "Segment with words"
 endif
 
 test: $(VENV)/.dev

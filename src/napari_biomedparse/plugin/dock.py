@@ -158,10 +158,12 @@ class ParseDock(QWidget):
             self._refuse(f"There is not enough memory for labels of the shape {plane.shape}; crop the image first.")
             return
         self._parsed = parsed
-        found = [f"{mask.prompt} (confidence {mask.confidence:.2f})" for mask in masks if mask.mask(parsed.threshold).any()]
+        confident = [
+            f"{mask.prompt} (confidence {mask.confidence:.2f})" for mask in masks if mask.mask(parsed.threshold).any()
+        ]
         absent = [mask.prompt for mask in masks if not mask.mask(parsed.threshold).any()]
         unknown = [mask.prompt for mask in masks if find_object(mask.prompt) is None]
-        sentences = [f"Found {', '.join(found)}."] if found else []
+        sentences = [f"Found {', '.join(confident)}."] if confident else []
         sentences += [f"Not found: {', '.join(absent)}."] if absent else []
         sentences += [f"Not in the vocabulary, so less certain: {', '.join(unknown)}."] if unknown else []
         self.status.setText(" ".join(sentences))

@@ -1,0 +1,19 @@
+"""The command line: a few lines over the engine for each command."""
+
+from __future__ import annotations
+
+import typer
+
+from napari_biomedparse.cli.evaluate import evaluate
+from napari_biomedparse.cli.segment import segment
+from napari_biomedparse.cli.train import train
+
+app = typer.Typer(help="Segment biomedical images with words.", no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(segment)
+app.command()(train)
+app.command()(evaluate)
+
+
+@app.callback()
+def main() -> None:
+    """Segment biomedical images with words."""

@@ -17,7 +17,8 @@ SOURCE = ROOT / "src/napari_biomedparse"
 ALLOWED = {
     "model": set(),
     "ontology": set(),
-    "engine": {"model", "ontology"},
+    "weights": {"model"},
+    "engine": {"model", "ontology", "weights"},
     "io": {"engine"},
     "training": {"engine", "model", "ontology"},
     "evaluation": {"engine", "training"},

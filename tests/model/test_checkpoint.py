@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from napari_biomedparse.model.checkpoint import CONFIG_KEY, CheckpointError, load_model, resolve, save_model
+from napari_biomedparse.model.checkpoint import CONFIG_KEY, CheckpointError, load_model, save_model
 
 
 def test_round_trip_gives_the_same_answers(tiny_model, tmp_path):
@@ -56,13 +56,6 @@ def test_broken_and_foreign_files_are_refused(tiny_model, tmp_path):
     path.write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):
         load_model(path)
-
-
-def test_unknown_names_and_missing_files_are_named():
-    with pytest.raises(CheckpointError, match=r"no model called 'huge'.*mini"):
-        resolve("huge")
-    with pytest.raises(CheckpointError, match="no model weights at"):
-        resolve("nowhere/model.safetensors")
 
 
 def test_embedded_weights_are_small_and_half_precision():

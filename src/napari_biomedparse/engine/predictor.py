@@ -16,10 +16,11 @@ from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, lay, to_
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.engine.tiling import Blend, Tile, plan_tiles
 from napari_biomedparse.model.biomedparse import BiomedParse
-from napari_biomedparse.model.checkpoint import resolve
+from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.model.mask_decoder import ImageFeatures
 from napari_biomedparse.model.text_encoder import TextFeatures
 from napari_biomedparse.ontology import Scale, normalise, scale_of
+from napari_biomedparse.weights import locate
 
 # Share of a tile's side that it has in common with its neighbour.
 OVERLAP = 0.25
@@ -118,7 +119,7 @@ class Predictor:
         ValueError
             If the device is unknown or not there.
         """
-        return cls(resolve(name), device)
+        return cls(load_model(locate(name)), device)
 
     def encode(
         self,

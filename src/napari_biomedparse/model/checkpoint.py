@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import zipfile
-from importlib.resources import as_file, files
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from napari_biomedparse.model.biomedparse import BiomedParse
-from napari_biomedparse.model.config import PRESETS, ModelConfig, preset
+from napari_biomedparse.model.config import ModelConfig, preset
 from napari_biomedparse.model.published import MARK, from_published, is_unused
 
 logger = logging.getLogger(__name__)
@@ -146,25 +145,3 @@ def _report_left(path: Path, left: list[str]) -> None:
     if unknown:
         logger.warning("%s: ignored tensors that the published model does not have: %s", path, ", ".join(unknown))
     logger.info("%s: not used by text prompts: %s", path, ", ".join(name for name in left if is_unused(name)))
-
-
-def resolve(name_or_path: str | Path) -> BiomedParse:
-    """Return the network for a preset's name or a file's path.
-
-    Raises
-    ------
-    CheckpointError
-        If it is neither, or the preset's weights are not in the package.
-    """
-    name = str(name_or_path)
-    if name in PRESETS:
-        resource = files("napari_biomedparse").joinpath(f"resources/models/{name}.safetensors")
-        with as_file(resource) as path:
-            if not path.is_file():
-                raise CheckpointError(
-                    f"The weights of {name!r} are not part of the package; give the path of a checkpoint instead."
-                )
-            return load_model(path)
-    if Path(name).exists() or Path(name).suffix or len(Path(name).parts) > 1:
-        return load_model(Path(name).expanduser())
-    raise CheckpointError(f"There is no model called {name!r}: use {', '.join(PRESETS)} or the path of a checkpoint.")

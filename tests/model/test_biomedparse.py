@@ -14,7 +14,7 @@ def test_shapes(tiny_model, image):
     features = tiny_model.encode_image(image)
     text = tiny_model.encode_text(["nuclei", "left kidney in abdomen CT"])
     answer = tiny_model.decode(features, text)
-    assert features.mask_features.shape == (1, 32, 16, 16)
+    assert features.finest.shape == (1, 32, 16, 16)
     assert [tuple(map_.shape[2:]) for map_ in features.resized] == [(2, 2), (4, 4), (8, 8)]
     assert len(features.keys) == len(features.values) == 3
     assert answer.logits.shape == (1, 2, 16, 16)
@@ -47,10 +47,14 @@ def test_words_change_the_answer(tiny_model, image):
     assert not torch.allclose(answer.logits[0, 0], answer.logits[0, 1], atol=1e-3)
 
 
-def test_masks_from_resized_features_equal_resized_masks(tiny_model, image):
-    features = tiny_model.encode_image(image)
-    queries = torch.randn(5, 32)
-    full = torch.einsum("qc,chw->qhw", queries, features.mask_features[0])
+def test_the_shortcuts_around_the_mask_features_are_exact(tiny_model, image, rng):
+    images = torch.cat([image, torch.from_numpy(rng.uniform(0, 255, (1, 3, 64, 64))).float()])
+    features = tiny_model.encode_image(images)
+    convolve = tiny_model.pixel_decoder.mask_features
+    whole = torch.nn.Conv2d.forward(convolve, features.finest)
+    masks = torch.randn(2, 5, 32)
+    expected = torch.einsum("bpc,bchw->bphw", masks, whole)
+    torch.testing.assert_close(convolve.logits(masks, features.finest), expected, rtol=1e-4, atol=1e-4)
     for small in features.resized:
-        resized = F.interpolate(full[None], small.shape[2:], mode="bilinear", align_corners=False)[0]
-        torch.testing.assert_close(torch.einsum("qc,chw->qhw", queries, small[0]), resized, rtol=1e-4, atol=1e-4)
+        resized = F.interpolate(expected, small.shape[2:], mode="bilinear", align_corners=False)
+        torch.testing.assert_close(torch.einsum("bpc,bchw->bphw", masks, small), resized, rtol=1e-4, atol=1e-4)

@@ -50,7 +50,8 @@ def test_every_reference_value(model, reference):
     rgb = torch.from_numpy(image).permute(2, 0, 1).float()[None]
     with torch.inference_mode():
         maps = model.image_encoder((rgb - model.pixel_mean) / model.pixel_std)
-        levels, mask_features = model.pixel_decoder(maps)
+        levels, finest = model.pixel_decoder(maps)
+        mask_features = model.pixel_decoder.mask_features(finest)
         computed = dict(zip(FEATURES, [*maps, mask_features, *levels], strict=True))
         for name, seed in FEATURES.items():
             mine = computed[name][0].numpy()
@@ -59,7 +60,8 @@ def test_every_reference_value(model, reference):
             assert np.abs(mine.ravel()[np.sort(chosen)] - values[f"{name}_sample"]).max() < 1e-3 * std, name
             assert abs(mine.mean() - mean) < 1e-3 * std
             assert abs(mine.std() - std) < 1e-3 * std
-        features = model.mask_decoder.prepare(levels, mask_features)
+        resized = model.pixel_decoder.mask_features.resized(finest)
+        features = model.mask_decoder.prepare(levels, finest, resized)
         for n, prompt in enumerate(map(str, values["prompts"])):
             ids = tokenize([prompt])[0].numpy()
             assert (ids[:16] == values[f"p{n}_token_ids"][: len(ids)]).all()

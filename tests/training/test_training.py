@@ -95,7 +95,8 @@ def test_losses_reward_the_right_mask(tiny_model):
     image = tiny_model.encode_image(torch.rand(1, 3, 64, 64) * 255)
     text = tiny_model.encode_text(["cell"])
     heads = tiny_model.mask_decoder(image, text)
-    logits = torch.einsum("bpqc,bchw->bpqhw", heads[-1].masks, image.mask_features)
+    features = tiny_model.pixel_decoder.mask_features(image.finest)
+    logits = torch.einsum("bpqc,bchw->bpqhw", heads[-1].masks, features)
     drawn = (logits[:, :, 0] > 0).float()
     target = torch.nn.functional.interpolate(drawn, (64, 64))
     last = [type(heads[-1])(heads[-1].texts[:, :, :1], 50 * heads[-1].masks[:, :, :1])]

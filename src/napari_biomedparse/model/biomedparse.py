@@ -71,8 +71,8 @@ class BiomedParse(nn.Module):
             (B, 3, H, W), values 0-255, sides multiples of 32.
         """
         image = (rgb.to(self.device) - self.pixel_mean) / self.pixel_std
-        levels, mask_features = self.pixel_decoder(self.image_encoder(image))
-        return self.mask_decoder.prepare(levels, mask_features)
+        levels, finest = self.pixel_decoder(self.image_encoder(image))
+        return self.mask_decoder.prepare(levels, finest, self.pixel_decoder.mask_features.resized(finest))
 
     def encode_text(self, prompts: list[str]) -> TextFeatures:
         """Encode prompts, one row each."""
@@ -82,9 +82,8 @@ class BiomedParse(nn.Module):
 
     def decode(self, image: ImageFeatures, text: TextFeatures) -> DecodedPrompts:
         """Decode P prompts on each of B encoded images, each on its own."""
-        heads = self.mask_decoder(image, text.repeat(len(image.mask_features)))[-1]
+        heads = self.mask_decoder(image, text.repeat(len(image.finest)))[-1]
         similarity = self.mask_decoder.similarity(heads.texts, text.embedding)
         query = similarity.argmax(dim=-1)
         chosen = heads.masks.take_along_dim(query[..., None, None], dim=2)[:, :, 0]
-        logits = torch.einsum("bpc,bchw->bphw", chosen, image.mask_features)
-        return DecodedPrompts(logits, similarity, query)
+        return DecodedPrompts(self.pixel_decoder.mask_features.logits(chosen, image.finest), similarity, query)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_biomedparse.model import image_encoder_lean
 from napari_biomedparse.model.config import ImageEncoderConfig
 
 
@@ -123,6 +124,9 @@ class ImageEncoder(nn.Module):
         list of Tensor
             Maps (B, C, H / s, W / s) for the strides s = 4, 8, 16, 32.
         """
+        plain = self.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+        if not plain and image.device.type == "cpu" and image.dtype == torch.float32:
+            return image_encoder_lean.encode(self, image)
         x = image.permute(0, 2, 3, 1)
         maps = []
         for embed, stage, norm in zip(self.embeds, self.stages, self.norms, strict=True):

@@ -23,18 +23,19 @@ class ImageFeatures(NamedTuple):
     """What the decoder needs of B images, whatever the prompt.
 
     ``keys`` and ``values`` hold one (B, heads, N, dim / heads) tensor per decoder layer, ``resized`` the mask
-    features brought to the three feature levels (B, dim, h, w), ``mask_features`` is (B, dim, H / 4, W / 4).
+    features brought to the three feature levels (B, dim, h, w), ``finest`` (B, dim, H / 4, W / 4) is the map that the
+    mask features are convolved from.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     resized: tuple[Tensor, ...]
-    mask_features: Tensor
+    finest: Tensor
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the tensors."""
-        tensors = (*self.keys, *self.values, *self.resized, self.mask_features)
+        tensors = (*self.keys, *self.values, *self.resized, self.finest)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
@@ -102,33 +103,32 @@ class MaskDecoder(nn.Module):
         )
         self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # log(1 / 0.07), CLIP's start
 
-    def prepare(self, levels: list[Tensor], mask_features: Tensor) -> ImageFeatures:
+    def prepare(self, levels: list[Tensor], finest: Tensor, resized: tuple[Tensor, ...]) -> ImageFeatures:
         """Compute once per image what no prompt changes.
-
-        Resizing is linear, so the attention masks may be taken from resized mask features instead of
-        resizing every query's mask.
 
         Parameters
         ----------
         levels
             Three maps (B, dim, h, w), strides 32, 16, 8.
-        mask_features
-            (B, dim, H / 4, W / 4).
+        finest
+            The map that the mask features are convolved from, (B, dim, H / 4, W / 4).
+        resized
+            The mask features at the levels' sizes. Resizing is linear, so the attention masks may be taken from
+            these instead of resizing every query's mask.
         """
-        contents, placed, resized = [], [], []
+        contents, placed = [], []
         for level, embedding in zip(levels, self.level_embedding, strict=True):
             height, width = level.shape[2:]
             content = level.flatten(2).transpose(1, 2) + embedding
             positions = sine_positions(height, width, content.shape[-1], like=content).to(content.dtype)
             contents.append(content)
             placed.append(content + positions)
-            resized.append(F.interpolate(mask_features, (height, width), mode="bilinear", align_corners=False))
         pairs = [
             layer.cross_attention.keys_values(placed[i % len(levels)], contents[i % len(levels)])
             for i, layer in enumerate(self.layers)
         ]
         keys, values = zip(*pairs, strict=True)
-        return ImageFeatures(keys, values, tuple(resized), mask_features)
+        return ImageFeatures(keys, values, resized, finest)
 
     def _heads(self, queries: Tensor) -> QueryHeads:
         normed = self.norm(queries)
@@ -157,7 +157,7 @@ class MaskDecoder(nn.Module):
         list of QueryHeads
             The heads before the first layer and after each; the last is the answer.
         """
-        images = len(image.mask_features)
+        images = len(image.finest)
         prompts = len(text.tokens) // images
         count, dim = self.queries.shape
         queries = self.queries.repeat(prompts, 1).expand(images, -1, -1)

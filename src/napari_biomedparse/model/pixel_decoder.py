@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from napari_biomedparse.model.attention import Attention, sine_positions
 from napari_biomedparse.model.config import PixelDecoderConfig
+from napari_biomedparse.model.mask_features import MaskFeatures
 
 
 class EncoderLayer(nn.Module):
@@ -44,7 +45,7 @@ class NormedConv(nn.Module):
 
 
 class PixelDecoder(nn.Module):
-    """Turn the encoder's four maps into three feature levels and the mask features.
+    """Turn the encoder's four maps into three feature levels and the map that the mask features are made from.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class PixelDecoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(dim, config) for _ in range(config.layers))
         self.laterals = nn.ModuleList(NormedConv(c, dim, 1, groups) for c in reversed(channels[:-1]))
         self.outputs = nn.ModuleList(NormedConv(dim, dim, 3, groups) for _ in channels)
-        self.mask_features = nn.Conv2d(dim, dim, 3, padding=1)
+        self.mask_features = MaskFeatures(dim)
 
     def forward(self, maps: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Decode the encoder's maps.
@@ -76,7 +77,7 @@ class PixelDecoder(nn.Module):
         Returns
         -------
         tuple
-            Levels (B, dim, H / s, W / s) for s = 32, 16, 8, and mask features (B, dim, H / 4, W / 4).
+            Levels (B, dim, H / s, W / s) for s = 32, 16, 8, and the finest map (B, dim, H / 4, W / 4).
         """
         x = self.project_in(maps[-1])
         height, width = x.shape[2:]
@@ -88,6 +89,6 @@ class PixelDecoder(nn.Module):
         levels = [x]
         for map_, lateral, output in zip(reversed(maps[:-1]), self.laterals, self.outputs[1:], strict=True):
             x = lateral(map_) + F.interpolate(x, size=map_.shape[2:], mode="nearest")
-            x = F.relu(output(x))
+            x = F.relu(output(x), inplace=True)
             levels.append(x)
-        return levels[:3], self.mask_features(levels[3])
+        return levels[:3], levels[3]

@@ -79,7 +79,7 @@ def prompt_losses(
     images, prompts = target.shape[:2]
     candidates = config.points * config.oversample
     points = torch.rand(images, candidates, 2, device=target.device)
-    features = sample_points(image.mask_features, points)
+    features = sample_points(model.pixel_decoder.mask_features(image.finest), points)
     truth = sample_points(target, points)
     embedding = text.embedding.reshape(images, prompts, -1)
     totals = {name: target.new_zeros(()) for name in ("text", "mask", "dice")}

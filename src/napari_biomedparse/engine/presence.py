@@ -1,0 +1,58 @@
+"""Is the object there at all? The published test of a mask's statistics (Zhao et al., 2025)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc
+
+from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.ontology import presence_table
+
+Statistics = tuple[float, float, float, float]
+
+
+def mask_statistics(probability: NDArray[np.float32], rgb: NDArray[np.uint8]) -> Statistics:
+    """Return the means of probability, red, green and blue inside a mask, each of 0-255 over 256.
+
+    Inside is where the probability times 255 is at least 128, as published; all are 0 where nothing is. Where the
+    largest lies between 127 and 128, the released code divides by zero: that counts as nothing here.
+
+    Parameters
+    ----------
+    probability
+        float32 (H, W).
+    rgb
+        uint8 (H, W, 3), at the same size.
+    """
+    scaled = probability.astype(np.float64) * 255
+    inside = scaled >= 128
+    if not inside.any():
+        return 0.0, 0.0, 0.0, 0.0
+    red, green, blue = rgb[inside].mean(axis=0, dtype=np.float64)
+    return float(scaled[inside].mean()) / 256, float(red) / 256, float(green) / 256, float(blue) / 256
+
+
+def presence(mask: ObjectMask, rgb: NDArray[np.uint8], modality: str) -> float | None:
+    """Return how well a mask fits what a present object looks like, or None for an object without a distribution.
+
+    The Kolmogorov-Smirnov p-value of one value against a distribution F is twice the smaller of F and 1 - F; those of
+    the four statistics are multiplied, to the power 1/4.
+
+    Parameters
+    ----------
+    mask
+        The answer to the object's name.
+    rgb
+        The image as the network saw it, uint8 (H, W, 3).
+    modality
+        As in the published table, such as ``"CT-Abdomen"``.
+    """
+    distributions = presence_table().get((modality, mask.prompt))
+    if distributions is None:
+        return None
+    values = mask_statistics(mask.probability, rgb)
+    below = [float(betainc(a, b, value)) for value, (a, b) in zip(values, distributions, strict=True)]
+    return math.prod(2 * min(share, 1 - share) for share in below) ** 0.25

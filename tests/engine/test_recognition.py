@@ -1,0 +1,118 @@
+"""Recognising everything: the presence test, the choice among overlapping masks, the sharing of pixels."""
+
+import numpy as np
+import pytest
+from benchmarks import released
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import beta, kstest
+
+from napari_biomedparse import ObjectMask
+from napari_biomedparse.engine.presence import mask_statistics, presence
+from napari_biomedparse.engine.recognition import judge, label_findings, recognize, share_pixels
+from napari_biomedparse.ontology import ModalityError, objects_of, presence_table, recognition_lists
+
+
+def mask(prompt, probability):
+    return ObjectMask(prompt, np.asarray(probability, np.float32))
+
+
+def box(top, left, height, width, value=0.9, shape=(20, 20)):
+    probability = np.full(shape, 0.01, np.float32)
+    probability[top : top + height, left : left + width] = value
+    return probability
+
+
+def test_the_published_tables_are_whole():
+    assert len(recognition_lists()) == 14
+    assert len(presence_table()) == 61
+    assert objects_of("MRI-Cardiac") == ("left heart ventricle", "myocardium", "right heart ventricle")
+    with pytest.raises(ModalityError, match="CT-Abdomen"):
+        objects_of("Telepathy")
+
+
+def test_statistics_are_means_inside_the_mask(rng):
+    probability = rng.uniform(size=(30, 40)).astype(np.float32)
+    rgb = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    inside = probability * 255 >= 128
+    expected = [(probability[inside] * 255).mean() / 256, *(rgb[inside].mean(axis=0) / 256)]
+    np.testing.assert_allclose(mask_statistics(probability, rgb), expected, rtol=1e-6)
+    # Between 127/255 and 128/255 the released code has no pixel to average and no zero either.
+    assert mask_statistics(np.full((2, 2), 127.5 / 255, np.float32), rgb[:2, :2]) == (0, 0, 0, 0)
+
+
+def test_presence_is_the_product_of_four_kolmogorov_smirnov_tests(rng):
+    rgb = rng.integers(60, 160, (20, 20, 3), dtype=np.uint8)
+    liver = mask("liver", box(2, 2, 9, 9, 0.95))
+    pairs = presence_table()[("CT-Abdomen", "liver")]
+    statistics = mask_statistics(liver.probability, rgb)
+    tests = [kstest([value], beta(a, b).cdf).pvalue for value, (a, b) in zip(statistics, pairs, strict=True)]
+    assert presence(liver, rgb, "CT-Abdomen") == pytest.approx(np.prod(tests) ** 0.25, rel=1e-9)
+    assert presence(mask("liver", np.zeros((20, 20))), rgb, "CT-Abdomen") == 0
+    assert presence(mask("appendix", box(2, 2, 9, 9)), rgb, "CT-Abdomen") is None
+    assert presence(mask("tumor", box(2, 2, 9, 9)), rgb, "CT-Liver") is None
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_pixels_are_shared_as_published(count, seed):
+    """Against the released procedure, pixel by pixel; coarse values make ties common."""
+    values = np.random.default_rng(seed).choice([0, 0.1, 0.3, 0.5, 0.6, 0.9], (count, 6, 7)).astype(np.float32)
+    expected = released.merge({str(n): p for n, p in enumerate(values)})
+    shares = share_pixels(list(values))
+    assert [str(n) for n, pixels in enumerate(shares) if pixels is not None] == list(expected)
+    for n, pixels in enumerate(shares):
+        if pixels is not None:
+            assert (pixels == expected[str(n)].astype(bool)).all()
+
+
+def test_every_object_gets_a_row_that_says_what_became_of_it():
+    masks = [
+        mask("liver", box(0, 0, 10, 10, 0.95)),
+        mask("spleen", box(0, 0, 10, 8)),
+        mask("aorta", box(12, 12, 5, 5)),
+        mask("stomach", box(0, 0, 0, 0)),
+        mask("duodenum", box(15, 0, 4, 4)),
+    ]
+    findings = judge(masks, [0.8, 0.6, 0.01, 0.0, None])
+    assert [(finding.mask.prompt, finding.outcome) for finding in findings] == [
+        ("liver", "found"),
+        ("spleen", "covered"),
+        ("aorta", "improbable"),
+        ("stomach", "empty"),
+        ("duodenum", "found"),
+    ]
+    labels = label_findings(findings)
+    assert labels.names == {1: "liver", 2: "duodenum"}
+    assert np.bincount(labels.values.ravel()).tolist() == [400 - 116, 100, 16]
+    # No limit drops nothing.
+    assert judge(masks, [0.8, 0.6, 0.01, 0.0, None], limit=0)[2].outcome == "found"
+
+
+def test_an_object_that_loses_its_pixels_is_outvoted():
+    wide = mask("pancreas", box(0, 0, 10, 10, 0.3) + 0)
+    wide.probability[0:3, 0:3] = 0.6
+    strong = mask("liver", box(0, 3, 10, 10, 0.9))
+    strong.probability[3:10, 0:3] = 0.45
+    findings = judge([strong, wide], [0.9, 0.8])
+    assert [finding.outcome for finding in findings] == ["found", "outvoted"]
+    assert not findings[1].pixels.any()
+
+
+def test_nothing_found_is_no_error():
+    findings = judge([mask("liver", np.zeros((4, 4)))], [0.0])
+    assert [finding.outcome for finding in findings] == ["empty"]
+    assert label_findings(findings).names == {}
+
+
+def test_recognising_a_real_image_encodes_it_once(predictor, histology, monkeypatch):
+    encoded = predictor.encode(histology[0], scales=("cell",))
+    monkeypatch.setattr(predictor.model, "encode_image", lambda rgb: pytest.fail("encoded again"))
+    findings = recognize(predictor, encoded, "Pathology")
+    assert {finding.mask.prompt for finding in findings} == set(objects_of("Pathology"))
+    p_values = [finding.p_value for finding in findings]
+    assert p_values == sorted(p_values, reverse=True)
+    total = np.sum([finding.pixels for finding in findings], axis=0)
+    assert total.max() <= 1
+    with pytest.raises(ModalityError):
+        recognize(predictor, encoded, "")

@@ -17,7 +17,8 @@ from napari_biomedparse.ontology import objects_of
 
 # Below this p-value an object counts as absent (published recommendation).
 LIMIT = 0.05
-# Probabilities above the first claim a pixel, above the second label it; shares are of an object's own area (published).
+# Probabilities above the first claim a pixel, above the second label it; the shares are of an object's own area
+# (published).
 CLAIM, LABEL, COVERED, LEAST_WON = 0.1, 0.5, 0.5, 0.5
 
 Outcome = Literal["found", "improbable", "empty", "covered", "outvoted"]

@@ -26,7 +26,8 @@ ALLOWED = {
     "plugin": {"engine", "ontology"},
 }
 FOREIGN = {
-    "model": {"napari", "qtpy", "superqt", "magicgui", "skimage", "PIL"},
+    "model": {"napari", "qtpy", "superqt", "magicgui", "skimage", "PIL", "huggingface_hub"},
+    "weights": {"napari", "qtpy", "superqt", "magicgui", "torch"},
     "engine": {"napari", "qtpy", "superqt", "magicgui"},
     "ontology": {"napari", "qtpy", "superqt", "magicgui", "torch"},
     "io": {"napari", "qtpy", "superqt", "magicgui", "torch"},

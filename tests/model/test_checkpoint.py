@@ -19,6 +19,19 @@ def test_round_trip_gives_the_same_answers(tiny_model, tmp_path):
     torch.testing.assert_close(ours.logits, theirs.logits)
 
 
+def test_others_may_read_what_was_written_as_any_other_file(tiny_model, tmp_path):
+    (tmp_path / "any").touch()
+    save_model(tiny_model, tmp_path / "m.safetensors")
+    assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+def test_what_cannot_be_written_is_said_and_leaves_nothing(tiny_model, tmp_path):
+    (tmp_path / "m.safetensors").mkdir()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save_model(tiny_model, tmp_path / "m.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+
+
 def rewrite(path, change):
     tensors = load_file(path)
     from safetensors import safe_open

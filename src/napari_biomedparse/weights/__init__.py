@@ -1,4 +1,4 @@
-"""Where weights come from: the package, a path, or the hub."""
+"""Where weights come from: the package, a path, this project's models folder, or the Hugging Face hub."""
 
 from napari_biomedparse.weights.locate import locate
 

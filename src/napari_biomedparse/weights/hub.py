@@ -1,0 +1,128 @@
+"""Files of the Hugging Face hub: found in its cache, or downloaded into it.
+
+huggingface_hub forgets a download that its process did not finish. Therefore the bytes are fetched into a file that is
+kept and gone on with, checked, and put where huggingface_hub looks for them; it then only has to link them.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_biomedparse.weights.files import check_room, sha256_of
+from napari_biomedparse.weights.hub_errors import HubError, clear_hub_errors
+from napari_biomedparse.weights.hub_settings import cache_folder, endpoint, is_offline
+from napari_biomedparse.weights.sources import HubFile
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file's SHA-256, and whether it is the one that the hub published; None where the hub published none."""
+
+    sha256: str
+    published: bool | None
+
+
+def find_cached(file: HubFile) -> Path | None:
+    """Return a file's path in the cache, without asking the network; None if it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(file.repository, file.name, cache_dir=cache_folder())
+    return Path(found) if isinstance(found, str) else None
+
+
+def check_cached(path: Path) -> Checked:
+    """Compare a cached file with the checksum that the cache has it under."""
+    name = path.resolve().name
+    sha256 = sha256_of(path)
+    return Checked(sha256, name == sha256 if _is_sha256(name) else None)
+
+
+def download(file: HubFile) -> Path:
+    """Fetch a file into huggingface_hub's cache, going on where an earlier download broke off.
+
+    Returns
+    -------
+    Path
+        The file in the cache.
+
+    Raises
+    ------
+    HubError
+        If it cannot be had, or is not what the hub published.
+    CheckpointError
+        If the disk has no room for it.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    if is_offline():
+        raise HubError(f"{file.name} is not in {cache_folder()} and HF_HUB_OFFLINE is set; unset it to download.")
+    with clear_hub_errors(file):
+        metadata = get_hf_file_metadata(hf_hub_url(file.repository, file.name, endpoint=endpoint()))
+    etag, size, commit = metadata.etag, metadata.size, metadata.commit_hash
+    if etag is None or size is None or commit is None or not re.fullmatch(r"[\w-]+", etag):
+        raise HubError(f"{endpoint()} does not answer as a Hugging Face hub does; check HF_ENDPOINT and the proxy.")
+
+    folder = repo_folder_name(repo_id=file.repository, repo_type="model")
+    blob = cache_folder() / folder / "blobs" / etag
+    partial = blob.with_name(f"{etag}.biomedparse.incomplete")
+    lock = cache_folder() / ".locks" / folder / f"{etag}.lock"
+    with clear_hub_errors(file, partial):
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(lock):
+            if not blob.is_file():
+                # This commit's file, whatever becomes of the branch meanwhile.
+                url = hf_hub_url(file.repository, file.name, revision=commit, endpoint=endpoint())
+                _fetch(file, url, partial, size)
+                _check(file, partial, etag)
+                partial.replace(blob)
+        path = hf_hub_download(file.repository, file.name, cache_dir=cache_folder(), endpoint=endpoint())
+    return Path(path)
+
+
+def _fetch(file: HubFile, url: str, partial: Path, size: int) -> None:
+    """Bring a partial file to its whole size."""
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    have = partial.stat().st_size if partial.is_file() else 0
+    if have > size:
+        partial.unlink()
+        have = 0
+    check_room(partial.parent, size - have)
+    # A range of a compressed answer would be no range of the file.
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    try:
+        with partial.open("ab") as target:
+            http_get(url, target, resume_size=have, headers=headers, expected_size=size, displayed_filename=file.name)
+    except OSError:
+        if partial.stat().st_size <= size:
+            raise
+        partial.unlink()
+        raise HubError(
+            f"More came as {file.name} than {endpoint()} announced, and was deleted; run this again, and check "
+            "the proxy if it happens twice."
+        ) from None
+
+
+def _check(file: HubFile, partial: Path, etag: str) -> None:
+    """Delete and refuse a file whose checksum is not the published one."""
+    sha256 = sha256_of(partial)
+    if _is_sha256(etag) and sha256 != etag:
+        partial.unlink()
+        raise HubError(
+            f"What came as {file.name} is not what {endpoint()} published (SHA-256 {sha256}, not {etag}) and was "
+            "deleted; run this again, and check the proxy if it happens twice."
+        )
+    logger.info("%s: SHA-256 %s%s", file.name, sha256, "" if _is_sha256(etag) else ", which the hub does not publish")
+
+
+def _is_sha256(name: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", name) is not None

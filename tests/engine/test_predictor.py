@@ -1,14 +1,20 @@
 """The predictor on real images with the embedded model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from napari_biomedparse import CheckpointError, ImageError, Predictor, PromptError
-from napari_biomedparse.engine.predictor import unlay
+from napari_biomedparse.engine import predictor as predictor_module
+from napari_biomedparse.engine.device import usable_precisions
 from napari_biomedparse.engine.preprocess import lay
+from napari_biomedparse.engine.resample import unlay
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.evaluation.overlap import dice
+from napari_biomedparse.model.biomedparse import BiomedParse
+from napari_biomedparse.ontology import meta_objects
 
 
 @pytest.mark.parametrize("prompt", ["nuclei", "nucleus", "cell nuclei", "Nuclei "])
@@ -38,14 +44,15 @@ def test_same_prompt_same_mask_whatever_stands_beside_it(predictor, fluorescence
 
 
 def test_an_image_is_encoded_once(predictor, fluorescence, monkeypatch):
-    encoded = predictor.encode(fluorescence[0], scales=("cell",))
+    pixels = fluorescence[0][::-1]
     calls = []
     encode = predictor.model.encode_image
     monkeypatch.setattr(predictor.model, "encode_image", lambda rgb: calls.append(1) or encode(rgb))
+    encoded = predictor.encode(pixels, scales=("cell",))
+    assert len(calls) == len(encoded.views["cell"].batches)
     first = predictor.segment(encoded, ["nuclei"])
     predictor.segment(encoded, ["white blood cell", "nucleus"])
-    assert not calls
-    direct = predictor.segment(fluorescence[0], ["nuclei"])
+    direct = predictor.segment(pixels, ["nuclei"])
     assert len(calls) == len(encoded.views["cell"].batches)
     np.testing.assert_allclose(first[0].probability, direct[0].probability, atol=1e-6)
 
@@ -161,3 +168,91 @@ def test_an_abandoned_run_does_not_keep_the_session_from_the_next(fluorescence):
     masks = run(session.steps(fluorescence[0][:64, :64], ["nuclei"]))
     assert masks[0].probability.shape == (64, 64)
     abandoned.close()
+
+
+def test_prompts_are_decoded_in_parts_that_fit_in_memory(predictor, histology, monkeypatch):
+    prompts = ["left lung", "right lung", "liver", "spleen", "heart"]
+    pixels = histology[0][:96, :96]
+    together = predictor.segment(pixels, prompts)
+    sizes = []
+    decode = predictor.model.decode
+    monkeypatch.setattr(
+        predictor.model, "decode", lambda image, text: sizes.append(len(text.tokens)) or decode(image, text)
+    )
+    monkeypatch.setattr(predictor_module, "DECODED_BYTES", 1)
+    apart = predictor.segment(pixels, prompts)
+    assert sizes == [1] * len(prompts)
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one.probability, other.probability, atol=1e-4)
+
+
+def test_what_does_not_depend_on_the_words_is_flagged(predictor, fluorescence):
+    """Against the answer to words that name nothing, computed once per image."""
+    pixels = fluorescence[0][:128, :128]
+    (nuclei,) = predictor.segment(pixels, ["nuclei"])
+    assert nuclei.depends_on_words
+    assert nuclei.control < 0.5
+    deaf = Predictor(predictor.model, device="cpu")
+    text = predictor.model.encode_text(["nuclei"])
+    deaf.model = _Deaf(predictor.model, text)
+    (same,) = deaf.segment(pixels, ["nuclei"])
+    assert same.control > 0.9
+    assert not same.depends_on_words
+    (empty,) = predictor.segment(np.zeros((64, 64), np.uint8), ["nuclei"])
+    assert empty.control == 0
+
+
+class _Deaf:
+    """A network that hears the same words whatever it is told."""
+
+    def __init__(self, model, text):
+        self._model, self._text = model, text
+
+    def encode_text(self, prompts):
+        return type(self._text)(*(part.repeat(len(prompts), *[1] * (part.ndim - 1)) for part in self._text))
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+
+def test_half_precision_changes_little(predictor, fluorescence):
+    if "bfloat16" not in usable_precisions(torch.device("cpu")):
+        pytest.skip("this processor has no units for bfloat16")
+    pixels = fluorescence[0][:192, :192]
+    half = Predictor(predictor.model, device="cpu", precision="bfloat16")
+    exact, rounded = (p.segment(pixels, ["nuclei"])[0] for p in (predictor, half))
+    assert not (exact.probability == rounded.probability).all()
+    assert dice(exact.mask(), rounded.mask()) > 0.98
+
+
+def test_an_arithmetic_without_units_is_refused(predictor):
+    for precision in ("float16", "tf32", "int3"):
+        with pytest.raises(ValueError, match=f"{precision}.*float32"):
+            Predictor(predictor.model, device="cpu", precision=precision)
+
+
+def test_meta_objects_are_told_apart_where_the_model_was_trained_to(predictor, tiny_config, rng):
+    pixels = rng.integers(0, 255, (64, 64), dtype=np.uint8)
+    torch.manual_seed(0)
+    trained = Predictor(BiomedParse(replace(tiny_config, meta_objects=True)), device="cpu")
+    rows = trained.classify(pixels, ["liver", "tumor in breast ultrasound"])
+    assert [set(row) for row in rows] == [set(meta_objects())] * 2
+    assert all(list(row.values()) == sorted(row.values(), reverse=True) for row in rows)
+    assert all(0 < sum(row.values()) < 1 for row in rows)
+    with pytest.raises(ValueError, match="not trained to recognise meta-objects"):
+        predictor.classify(pixels, ["liver"])
+    with pytest.raises(PromptError):
+        trained.classify(pixels, [])
+
+
+def test_meta_objects_are_read_one_place_further(tiny_config):
+    """A query that is exactly the text of the published column n answers the meta-object with the number n."""
+    torch.manual_seed(0)
+    model = BiomedParse(replace(tiny_config, meta_objects=True)).eval()
+    classes = model.encode_classes([*meta_objects(), "background"])
+    torch.testing.assert_close(classes.norm(dim=1), torch.ones(17))
+    predictor = Predictor(model, device="cpu")
+    decode = model.decode
+    model.decode = lambda image, text: decode(image, text)._replace(text=classes[None, 3:4] * 5)
+    (row,) = predictor.classify(np.ones((64, 64), np.uint8), ["anything"])
+    assert next(iter(row)) == meta_objects()[2] == "kidney"

@@ -9,8 +9,10 @@ from scipy.stats import beta, kstest
 
 from napari_biomedparse import ObjectMask
 from napari_biomedparse.engine.presence import mask_statistics, presence
-from napari_biomedparse.engine.recognition import judge, label_findings, recognize, share_pixels
-from napari_biomedparse.ontology import ModalityError, objects_of, presence_table, recognition_lists
+from napari_biomedparse.engine.recognition import Recognition, guess_modality, is_coloured, judge, share_pixels
+from napari_biomedparse.ontology import ModalityError, RecognitionTable, meta_objects
+
+PUBLISHED = RecognitionTable.published()
 
 
 def mask(prompt, probability):
@@ -24,11 +26,28 @@ def box(top, left, height, width, value=0.9, shape=(20, 20)):
 
 
 def test_the_published_tables_are_whole():
-    assert len(recognition_lists()) == 14
-    assert len(presence_table()) == 61
-    assert objects_of("MRI-Cardiac") == ("left heart ventricle", "myocardium", "right heart ventricle")
-    with pytest.raises(ModalityError, match="CT-Abdomen"):
-        objects_of("Telepathy")
+    assert len(PUBLISHED.lists) == 14
+    assert len(PUBLISHED.presence) == 61
+    assert PUBLISHED.lists["MRI-Cardiac"] == ("left heart ventricle", "myocardium", "right heart ventricle")
+    assert len(meta_objects()) == 16
+    assert (meta_objects()[0], meta_objects()[-1]) == ("liver", "other")
+
+
+def test_a_modality_is_found_by_its_beginning_in_any_case():
+    assert PUBLISHED.modality("ct-abdomen") == "CT-Abdomen"
+    assert PUBLISHED.modality("patho") == "Pathology"
+    for name in ("Telepathy", "", "CT", "MRI-"):
+        with pytest.raises(ModalityError, match=r"CT-Abdomen|MRI-Cardiac"):
+            PUBLISHED.modality(name)
+
+
+def test_a_table_is_written_and_read(tmp_path):
+    table = RecognitionTable({"X": ("a", "b")}, {("X", "a"): ((1.5, 2.0),) * 4})
+    table.write(tmp_path / "t.json")
+    assert RecognitionTable.read(tmp_path / "t.json") == table
+    (tmp_path / "t.json").write_text("[1]")
+    with pytest.raises(ModalityError, match="not a readable table"):
+        RecognitionTable.read(tmp_path / "t.json")
 
 
 def test_statistics_are_means_inside_the_mask(rng):
@@ -44,13 +63,14 @@ def test_statistics_are_means_inside_the_mask(rng):
 def test_presence_is_the_product_of_four_kolmogorov_smirnov_tests(rng):
     rgb = rng.integers(60, 160, (20, 20, 3), dtype=np.uint8)
     liver = mask("liver", box(2, 2, 9, 9, 0.95))
-    pairs = presence_table()[("CT-Abdomen", "liver")]
+    pairs = PUBLISHED.distributions("CT-Abdomen", "liver")
     statistics = mask_statistics(liver.probability, rgb)
     tests = [kstest([value], beta(a, b).cdf).pvalue for value, (a, b) in zip(statistics, pairs, strict=True)]
-    assert presence(liver, rgb, "CT-Abdomen") == pytest.approx(np.prod(tests) ** 0.25, rel=1e-9)
-    assert presence(mask("liver", np.zeros((20, 20))), rgb, "CT-Abdomen") == 0
-    assert presence(mask("appendix", box(2, 2, 9, 9)), rgb, "CT-Abdomen") is None
-    assert presence(mask("tumor", box(2, 2, 9, 9)), rgb, "CT-Liver") is None
+    assert presence(liver, rgb, pairs) == pytest.approx(np.prod(tests) ** 0.25, rel=1e-9)
+    assert presence(mask("liver", np.zeros((20, 20))), rgb, pairs) == 0
+    assert PUBLISHED.distributions("CT-Abdomen", "appendix") is None
+    assert PUBLISHED.distributions("CT-Liver", "tumor") is None
+    assert presence(mask("appendix", box(2, 2, 9, 9)), rgb, None) is None
 
 
 @settings(deadline=None, max_examples=60)
@@ -82,7 +102,7 @@ def test_every_object_gets_a_row_that_says_what_became_of_it():
         ("stomach", "empty"),
         ("duodenum", "found"),
     ]
-    labels = label_findings(findings)
+    labels = Recognition("CT-Abdomen", {}, tuple(findings)).labels()
     assert labels.names == {1: "liver", 2: "duodenum"}
     assert np.bincount(labels.values.ravel()).tolist() == [400 - 116, 100, 16]
     # No limit drops nothing.
@@ -102,17 +122,52 @@ def test_an_object_that_loses_its_pixels_is_outvoted():
 def test_nothing_found_is_no_error():
     findings = judge([mask("liver", np.zeros((4, 4)))], [0.0])
     assert [finding.outcome for finding in findings] == ["empty"]
-    assert label_findings(findings).names == {}
+    recognition = Recognition("CT-Abdomen", {}, tuple(findings))
+    assert recognition.labels().names == {}
+    assert not recognition.found
 
 
 def test_recognising_a_real_image_encodes_it_once(predictor, histology, monkeypatch):
     encoded = predictor.encode(histology[0], scales=("cell",))
     monkeypatch.setattr(predictor.model, "encode_image", lambda rgb: pytest.fail("encoded again"))
-    findings = recognize(predictor, encoded, "Pathology")
-    assert {finding.mask.prompt for finding in findings} == set(objects_of("Pathology"))
-    p_values = [finding.p_value for finding in findings]
+    monkeypatch.setattr(predictor, "table", PUBLISHED)
+    recognition = predictor.recognize(encoded, "pathology")
+    assert (recognition.modality, recognition.guessed) == ("Pathology", False)
+    assert {finding.mask.prompt for finding in recognition.findings} == set(PUBLISHED.lists["Pathology"])
+    p_values = [finding.p_value for finding in recognition.findings]
     assert p_values == sorted(p_values, reverse=True)
-    total = np.sum([finding.pixels for finding in findings], axis=0)
+    total = np.sum([finding.pixels for finding in recognition.findings], axis=0)
     assert total.max() <= 1
     with pytest.raises(ModalityError):
-        recognize(predictor, encoded, "")
+        predictor.recognize(encoded, "")
+
+
+def test_colour_is_told_from_grey(histology, fluorescence):
+    assert is_coloured(histology[0][..., :3])
+    grey = fluorescence[0]
+    assert not is_coloured(np.stack([grey] * 3, axis=-1))
+
+
+def test_a_modality_is_guessed_from_what_is_found():
+    """Of two grey modalities, the one whose object is as bright as what was found; the coloured one is not asked."""
+    bright, dark = (((9.0, 1.0), *[shade] * 3) for shade in ((60.0, 20.0), (10.0, 70.0)))
+    red = ((9.0, 1.0), (60.0, 20.0), (10.0, 70.0), (10.0, 70.0))
+    table = RecognitionTable(
+        {"Bright": ("bone",), "Dark": ("bone", "air"), "Red": ("blood",), "Unknown": ("thing",)},
+        {("Bright", "bone"): bright, ("Dark", "bone"): dark, ("Dark", "air"): dark, ("Red", "blood"): red},
+    )
+    asked = []
+
+    def ask(names):
+        asked.extend(names)
+        return [mask(name, box(2, 2, 9, 9) if name == "bone" else np.zeros((20, 20))) for name in names]
+
+    modality, scores = guess_modality(table, np.full((20, 20, 3), 192, np.uint8), ask)
+    assert modality == "Bright"
+    assert list(scores) == ["Bright", "Dark"]
+    assert scores["Bright"] > 0.05 > scores["Dark"]
+    assert asked == ["bone", "air"]
+    with pytest.raises(ModalityError, match=r"could not be guessed.*Bright"):
+        guess_modality(table, np.full((20, 20, 3), 110, np.uint8), ask)
+    with pytest.raises(ModalityError, match="this model has none"):
+        guess_modality(RecognitionTable(), np.zeros((20, 20, 3), np.uint8), ask)

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, lay, to_rgb
-from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.engine.tiling import Blend, Tile, plan_tiles
-from napari_biomedparse.model.biomedparse import BiomedParse
+from napari_biomedparse.engine.cache import Cache
+from napari_biomedparse.engine.device import Precision, arithmetic, check_precision, choose_device
+from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
+from napari_biomedparse.engine.presence import presence
+from napari_biomedparse.engine.recognition import LIMIT, Recognition, guess_modality, judge
+from napari_biomedparse.engine.resample import unlay
+from napari_biomedparse.engine.results import ObjectMask, overlap
+from napari_biomedparse.engine.tiling import Blend
+from napari_biomedparse.engine.views import Batch, EncodedImage, View
+from napari_biomedparse.model.biomedparse import BiomedParse, DecodedPrompts
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.model.mask_decoder import ImageFeatures
 from napari_biomedparse.model.text_encoder import TextFeatures
-from napari_biomedparse.ontology import Scale, normalise, scale_of
+from napari_biomedparse.ontology import RecognitionTable, Scale, meta_objects, normalise, scale_of
 from napari_biomedparse.weights import locate
 
-# Share of a tile's side that it has in common with its neighbour.
-OVERLAP = 0.25
-# Tiles go through the network together up to this many input pixels: fewer, larger steps for a small network.
-BATCH_PIXELS = 1 << 19
-# Tile encodings of one image are kept for further prompts while they fit in this many bytes.
+# Encodings are kept for further prompts while they fit in this many bytes.
 KEPT_BYTES = 1 << 30
+# Prompts are decoded together while their intermediate results fit in this many bytes.
+DECODED_BYTES = 1 << 29
+# Words that name nothing in a biomedical image. What they find is found whatever one asks for.
+NONSENSE = "hello world"
 
 
 class PromptError(ValueError):
@@ -41,53 +45,8 @@ class Step(NamedTuple):
     total: int
 
 
-# Tiles of one size that go through the network together.
-Batch = tuple[Tile, ...]
-
-
-@dataclass
-class View:
-    """How the image is shown to the network for objects of one scale: tiles, and their features once computed."""
-
-    batches: list[Batch]
-    zoom: float | None
-    overlap: int
-    features: dict[Batch, tuple[ImageFeatures, Frame]] = field(default_factory=dict)
-
-    @property
-    def tiles(self) -> list[Tile]:
-        """All tiles."""
-        return [tile for batch in self.batches for tile in batch]
-
-
-@dataclass
-class EncodedImage:
-    """An image ready for prompts, from :meth:`Predictor.encode`.
-
-    Views are encoded when the first prompt of their scale needs them, and kept.
-
-    Attributes
-    ----------
-    rgb
-        What the network sees, uint8 (H, W, 3).
-    fit
-        How it is brought to the network's square.
-    views
-        Scale -> view.
-    """
-
-    rgb: NDArray[np.uint8]
-    fit: Fit
-    views: dict[Scale, View] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.rgb.shape[0], self.rgb.shape[1]
-
-
 class Predictor:
-    """Segment images with words.
+    """Segment, detect and recognise objects by words.
 
     Parameters
     ----------
@@ -95,21 +54,52 @@ class Predictor:
         The network, in evaluation mode.
     device
         Where to run it: ``"auto"`` (CUDA, then Apple's MPS, then CPU) or a torch device.
+    precision
+        Arithmetic of the matrix products: ``"float32"``; ``"bfloat16"`` on processors with units for it and on CUDA;
+        ``"tf32"`` and ``"float16"`` on CUDA. On a CPU only images are encoded in it, prompts always in float32.
+    table
+        What is looked for in each modality, and what it looks like when it is there; by default nothing.
+    cache_bytes
+        Encodings of seen images are kept, the least recently used dropped first, up to this many bytes.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or not there, or has no units for the precision.
     """
 
-    def __init__(self, model: BiomedParse, device: str = "auto") -> None:
+    def __init__(
+        self,
+        model: BiomedParse,
+        device: str = "auto",
+        precision: Precision = "float32",
+        table: RecognitionTable | None = None,
+        cache_bytes: int = KEPT_BYTES,
+    ) -> None:
         self.device = choose_device(device)
+        check_precision(precision, self.device)
+        self.precision: Precision = precision
         self.model = model.to(self.device).eval()
+        self.table = table or RecognitionTable()
+        self.cache = Cache(cache_bytes)
+        self._classes: torch.Tensor | None = None
 
     @classmethod
-    def from_pretrained(cls, name: str | Path = "mini", device: str = "auto") -> Predictor:
-        """Load a preset's or a file's weights.
+    def from_pretrained(
+        cls,
+        name: str | Path = "mini",
+        device: str = "auto",
+        precision: Precision = "float32",
+        cache_bytes: int = KEPT_BYTES,
+    ) -> Predictor:
+        """Load a preset's or a file's weights, and the table for recognition that belongs to them.
 
         Parameters
         ----------
         name
-            ``"mini"`` (in the package) or the path of a checkpoint.
-        device
+            ``"mini"`` (in the package), ``"biomedparse-v1"`` (fetched from the hub when first used) or the path of a
+            checkpoint.
+        device, precision, cache_bytes
             As for the class.
 
         Raises
@@ -117,9 +107,11 @@ class Predictor:
         CheckpointError
             If there are no such weights or they cannot be used.
         ValueError
-            If the device is unknown or not there.
+            As the class.
         """
-        return cls(load_model(locate(name)), device)
+        path = locate(name)
+        model = load_model(path)
+        return cls(model, device, precision, _table_of(path, model), cache_bytes)
 
     def encode(
         self,
@@ -151,7 +143,7 @@ class Predictor:
             raise ValueError(f"fit must be 'pad' or 'stretch', not {fit!r}.")
         encoded = EncodedImage(to_rgb(np.asarray(image), intensity), fit)
         for scale in scales:
-            view = self._view(encoded, scale)
+            view = encoded.view(scale, self.model.config)
             for batch in view.batches:
                 self._features(encoded, view, batch)
         return encoded
@@ -207,105 +199,161 @@ class Predictor:
             image = self.encode(image, fit, intensity, scales=())
         return self._run(image, list(prompts))
 
+    def recognize(
+        self,
+        image: EncodedImage | NDArray[np.generic],
+        modality: str | None = None,
+        limit: float = LIMIT,
+        fit: Fit = "pad",
+        intensity: Intensity = "auto",
+    ) -> Recognition:
+        """Look for every object of a modality's list.
+
+        Parameters
+        ----------
+        image
+            An encoded image, or the array itself.
+        modality
+            One of the table's, such as ``"CT-Abdomen"``; by default the one whose objects pass the presence test best
+            (:func:`~napari_biomedparse.engine.recognition.guess_modality`).
+        limit
+            p-value below which an object is taken for absent; objects that have none are kept, after those that have.
+        fit, intensity
+            As for :meth:`encode`; for arrays only.
+
+        Returns
+        -------
+        Recognition
+            A finding per object of the list, most probable first, also for those not found.
+
+        Raises
+        ------
+        ModalityError
+            If there is no list for the modality, or none is given and none fits.
+        ImageError
+            If the array is not an image.
+        """
+        if modality is not None:
+            modality = self.table.modality(modality)
+        encoded = image if isinstance(image, EncodedImage) else self.encode(image, fit, intensity, scales=())
+        scores: dict[str, float] = {}
+        if modality is None:
+            modality, scores = guess_modality(self.table, encoded.rgb, lambda names: self.segment(encoded, names))
+        masks = self.segment(encoded, self.table.lists[modality])
+        p_values = [presence(mask, encoded.rgb, self.table.distributions(modality, mask.prompt)) for mask in masks]
+        return Recognition(modality, scores, tuple(judge(masks, p_values, limit)))
+
+    def classify(self, image: EncodedImage | NDArray[np.generic], prompts: Sequence[str]) -> list[dict[str, float]]:
+        """Say which of 16 meta-objects (liver, vessel, tumor, ...) each prompt's answer belongs to.
+
+        The first call encodes the classes in CLIP's phrasings, which takes some seconds.
+
+        Returns
+        -------
+        list of dict
+            Meta-object -> probability, most probable first, one per prompt in order. The published training shifted its
+            classes by one, which is undone here; its class "other" is the same as none and stands for both.
+
+        Raises
+        ------
+        ValueError
+            If the model was not trained to do so.
+        PromptError, ImageError
+            As :meth:`segment`.
+        """
+        if not self.model.config.meta_objects:
+            raise ValueError(f"The model {self.model.config.name!r} was not trained to recognise meta-objects.")
+        check_prompts(prompts)
+        encoded = image if isinstance(image, EncodedImage) else self.encode(image, scales=())
+        names = meta_objects()
+        with torch.inference_mode():
+            if self._classes is None:
+                self._classes = self.model.encode_classes([*names, "background"])
+            view = encoded.view("organ", self.model.config)
+            features, _ = self._features(encoded, view, view.batches[0])
+            text = self._encode_text(prompts)
+            found = torch.cat([decoded.text[0] for decoded in self._decode(features, text)])
+            probabilities = self.model.classify(found, self._classes)[:, 1:].tolist()
+        rows = [dict(zip(names, row, strict=True)) for row in probabilities]
+        return [dict(sorted(row.items(), key=lambda entry: -entry[1])) for row in rows]
+
     def _run(self, encoded: EncodedImage, prompts: list[str]) -> Generator[Step, None, list[ObjectMask]]:
         by_scale: dict[Scale, list[str]] = {}
         for prompt in dict.fromkeys(prompts):
             by_scale.setdefault(scale_of(prompt), []).append(prompt)
-        views = {scale: self._view(encoded, scale) for scale in by_scale}
+        views = {scale: encoded.view(scale, self.model.config) for scale in by_scale}
         total = sum(len(view.tiles) for view in views.values())
         done = 0
         yield Step(done, total)
         found: dict[str, ObjectMask] = {}
         for scale, asked in by_scale.items():
             view = views[scale]
-            with torch.inference_mode():
-                text = self.model.encode_text([normalise(prompt) for prompt in asked])
-            blend = Blend(len(asked), encoded.shape, view.overlap)
+            key = ("control", encoded.content, view.zoom)
+            control = self.cache.get(key, np.ndarray)
+            text = self._encode_text(asked if control is not None else [*asked, NONSENSE])
+            blend = Blend(len(text.tokens), encoded.shape, view.overlap)
             for batch in view.batches:
                 features, frame = self._features(encoded, view, batch)
-                for tile, probabilities in zip(batch, self._decode(features, frame, text), strict=True):
+                for tile, probabilities in zip(batch, self._probabilities(features, frame, text), strict=True):
                     blend.add(tile, probabilities)
                 done += len(batch)
                 yield Step(done, total)
-            found |= {prompt: ObjectMask(prompt, p) for prompt, p in zip(asked, blend.result(), strict=True)}
+            planes = blend.result()
+            if control is None:
+                control = planes[-1] > 0.5
+                self.cache.put(key, control)
+            for prompt, plane in zip(asked, planes, strict=False):
+                found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control))
         return [found[prompt] for prompt in prompts]
-
-    def _view(self, encoded: EncodedImage, scale: Scale) -> View:
-        """Return the view for a scale, planned on first use."""
-        if scale not in encoded.views:
-            config = self.model.config
-            height, width = encoded.shape
-            fill = config.input_size / max(height, width)
-            zoom = max(config.cell_zoom, fill) if config.cell_fill else config.cell_zoom
-            if scale == "organ" or (config.cell_fill and zoom <= fill):
-                if scale != "organ":
-                    return self._view(encoded, "organ")
-                encoded.views[scale] = View([(Tile(0, 0, height, width),)], None, 0)
-            else:
-                side = int(config.input_size / zoom)
-                overlap = int(side * OVERLAP)
-                tiles = plan_tiles((height, width), side, overlap)
-                together = max(1, BATCH_PIXELS // config.input_size**2)
-                batches = [tuple(tiles[n : n + together]) for n in range(0, len(tiles), together)]
-                encoded.views[scale] = View(batches, zoom, overlap)
-        return encoded.views[scale]
 
     @torch.inference_mode()
     def _features(self, encoded: EncodedImage, view: View, batch: Batch) -> tuple[ImageFeatures, Frame]:
         """Encode some tiles, or return their features if they were kept."""
-        if batch in view.features:
-            return view.features[batch]
         size = self.model.config.input_size
-        laid = [lay(encoded.rgb[tile.slices], size, encoded.fit, view.zoom) for tile in batch]
-        features = self.model.encode_image(torch.from_numpy(np.stack([square for square, _ in laid])))
-        frame = laid[0][1]
-        if len(view.batches) * features.nbytes <= KEPT_BYTES:
-            view.features[batch] = (features, frame)
-        return features, frame
+        key = (encoded.content, view.zoom, batch)
+        features = self.cache.get(key, ImageFeatures)
+        if features is None:
+            squares = np.stack([lay(encoded.rgb[tile.slices], size, encoded.fit, view.zoom)[0] for tile in batch])
+            with arithmetic(self.precision, self.device):
+                features = self.model.encode_image(torch.from_numpy(squares))
+            features = features.float() if self.device.type == "cpu" else features
+            self.cache.put(key, features)
+        return features, frame_of((batch[0].height, batch[0].width), size, encoded.fit, view.zoom)
 
     @torch.inference_mode()
-    def _decode(self, features: ImageFeatures, frame: Frame, text: TextFeatures) -> NDArray[np.float32]:
+    def _encode_text(self, prompts: Sequence[str]) -> TextFeatures:
+        return self.model.encode_text([normalise(prompt) for prompt in prompts])
+
+    @torch.inference_mode()
+    def _probabilities(self, features: ImageFeatures, frame: Frame, text: TextFeatures) -> NDArray[np.float32]:
         """Return the probabilities of P prompts on B tiles, (B, P, h, w)."""
-        logits = self.model.decode(features, text).logits.float()
-        return unlay(logits, frame, self.model.config.input_size).sigmoid_().cpu().numpy()
+        size = self.model.config.input_size
+        parts = [unlay(decoded.logits.float(), frame, size).sigmoid_() for decoded in self._decode(features, text)]
+        probabilities: NDArray[np.float32] = torch.cat(parts, dim=1).cpu().numpy()
+        return probabilities
+
+    def _decode(self, features: ImageFeatures, text: TextFeatures) -> Iterator[DecodedPrompts]:
+        """Decode prompts, as many at a time as fit in memory."""
+        config = self.model.config
+        # Per tile and prompt: what each query sees of the finest level (logits, sum and mask), and its nine taps.
+        each = config.mask_decoder.queries * (config.input_size // 8) ** 2 * 9 + (config.input_size // 4) ** 2 * 36
+        together = max(1, DECODED_BYTES // (each * len(features.finest)))
+        with arithmetic("float32" if self.device.type == "cpu" else self.precision, self.device):
+            for first in range(0, len(text.tokens), together):
+                yield self.model.decode(features, text.part(first, first + together))
 
 
-def unlay(logits: Tensor, frame: Frame, size: int) -> Tensor:
-    """Bring mask logits of the square input back to the region's pixels, in one bilinear step.
-
-    Bilinear sampling is the same along rows and columns, so it is done with one matrix for each.
-
-    Parameters
-    ----------
-    logits
-        (B, P, h, w), covering the whole input.
-    frame
-        Where the region lies in the input.
-    size
-        Side of the input in pixels.
-
-    Returns
-    -------
-    Tensor
-        (B, P, region height, region width).
-    """
-    rows = _sampling(logits.shape[-2], frame.region[0], frame.top, frame.height, size)
-    columns = _sampling(logits.shape[-1], frame.region[1], frame.left, frame.width, size)
-    return rows.to(logits) @ logits @ columns.to(logits).T
+def table_path(weights: Path) -> Path:
+    """Return where a model's own table for recognition lies: beside its weights."""
+    return weights.with_suffix(".recognition.json")
 
 
-def _sampling(known: int, wanted: int, start: int, length: int, size: int) -> Tensor:
-    """Return the weights (wanted, known) that read ``wanted`` pixels from a map's ``known`` along one axis."""
-    place = (start + (torch.arange(wanted) + 0.5) * length / wanted) / size * known - 0.5
-    place = place.clamp(0, known - 1)
-    below = place.floor().long().clamp(max=max(known - 2, 0))
-    above = (below + 1).clamp(max=known - 1)
-    share = place - below
-    weights = torch.zeros(wanted, known)
-    index = torch.arange(wanted)
-    weights[index, above] = share
-    weights[index, below] += 1 - share
-    return weights
+def _table_of(weights: Path, model: BiomedParse) -> RecognitionTable | None:
+    """Return the table beside the weights, or the published one for the published model."""
+    beside = table_path(weights)
+    if beside.is_file():
+        return RecognitionTable.read(beside)
+    return RecognitionTable.published() if model.config.name == "biomedparse-v1" else None
 
 
 def check_prompts(prompts: Sequence[str]) -> None:
@@ -320,21 +368,3 @@ def check_prompts(prompts: Sequence[str]) -> None:
         raise PromptError("Pass the prompts as a list of texts, for example ['nuclei'].")
     if not prompts or not all(normalise(prompt) for prompt in prompts):
         raise PromptError("A prompt is empty: name what to look for, for example 'nuclei'.")
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device to run on.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown or this machine has no such device.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, available in there.items() if available))
-    kind = name.partition(":")[0]
-    if not there.get(kind, False):
-        usable = ", ".join(kind for kind, available in there.items() if available)
-        raise ValueError(f"There is no device {name!r} on this machine; it has: {usable}.")
-    return torch.device(name)

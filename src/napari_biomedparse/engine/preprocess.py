@@ -149,6 +149,17 @@ class Frame:
     width: int
 
 
+def frame_of(region: tuple[int, int], size: int, fit: Fit, zoom: float | None = None) -> Frame:
+    """Return where :func:`lay` puts a region of the given height and width."""
+    height, width = region
+    if fit == "stretch" and zoom is None:
+        inner = (size, size)
+    else:
+        scale = zoom or size / max(height, width)
+        inner = (min(size, max(1, round(height * scale))), min(size, max(1, round(width * scale))))
+    return Frame((height, width), (size - inner[0]) // 2, (size - inner[1]) // 2, *inner)
+
+
 def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) -> tuple[NDArray[np.float32], Frame]:
     """Resize a region and lay it into the network's input.
 
@@ -168,17 +179,11 @@ def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) 
     tuple
         float32 (3, size, size) in 0-255, and the frame that undoes it.
     """
-    height, width = rgb.shape[:2]
-    if fit == "stretch" and zoom is None:
-        inner = (size, size)
-    else:
-        scale = zoom or size / max(height, width)
-        inner = (min(size, max(1, round(height * scale))), min(size, max(1, round(width * scale))))
+    frame = frame_of((rgb.shape[0], rgb.shape[1]), size, fit, zoom)
     resized = rgb
-    if inner != (height, width):
+    if (frame.height, frame.width) != frame.region:
         # PIL's bicubic is antialiased when shrinking; the published demo resizes with it.
-        resized = np.asarray(Image.fromarray(rgb).resize(inner[::-1], Image.Resampling.BICUBIC))
-    frame = Frame((height, width), (size - inner[0]) // 2, (size - inner[1]) // 2, *inner)
+        resized = np.asarray(Image.fromarray(rgb).resize((frame.width, frame.height), Image.Resampling.BICUBIC))
     canvas = np.zeros((size, size, 3), np.float32)
     canvas[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = resized
     return np.ascontiguousarray(canvas.transpose(2, 0, 1)), frame

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc
 
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.ontology import presence_table
+from napari_biomedparse.ontology import Distributions
 
 Statistics = tuple[float, float, float, float]
 
@@ -35,8 +35,8 @@ def mask_statistics(probability: NDArray[np.float32], rgb: NDArray[np.uint8]) ->
     return float(scaled[inside].mean()) / 256, float(red) / 256, float(green) / 256, float(blue) / 256
 
 
-def presence(mask: ObjectMask, rgb: NDArray[np.uint8], modality: str) -> float | None:
-    """Return how well a mask fits what a present object looks like, or None for an object without a distribution.
+def presence(mask: ObjectMask, rgb: NDArray[np.uint8], distributions: Distributions | None) -> float | None:
+    """Return how well a mask fits what a present object looks like, or None for an object without distributions.
 
     The Kolmogorov-Smirnov p-value of one value against a distribution F is twice the smaller of F and 1 - F; those of
     the four statistics are multiplied, to the power 1/4.
@@ -47,10 +47,9 @@ def presence(mask: ObjectMask, rgb: NDArray[np.uint8], modality: str) -> float |
         The answer to the object's name.
     rgb
         The image as the network saw it, uint8 (H, W, 3).
-    modality
-        As in the published table, such as ``"CT-Abdomen"``.
+    distributions
+        Alpha and beta of the four statistics' Beta distributions.
     """
-    distributions = presence_table().get((modality, mask.prompt))
     if distributions is None:
         return None
     values = mask_statistics(mask.probability, rgb)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.labels import LabelImage
-from napari_biomedparse.engine.predictor import EncodedImage, Predictor
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.ontology import objects_of
+from napari_biomedparse.ontology import ModalityError, RecognitionTable
 
 # Below this p-value an object counts as absent (published recommendation).
 LIMIT = 0.05
 # Probabilities above the first claim a pixel, above the second label it; the shares are of an object's own area
 # (published).
 CLAIM, LABEL, COVERED, LEAST_WON = 0.1, 0.5, 0.5, 0.5
+
+# Difference between the largest and the smallest of red, green and blue from which a pixel looks coloured.
+COLOURED = 20
 
 Outcome = Literal["found", "improbable", "empty", "covered", "outvoted"]
 
@@ -47,36 +49,97 @@ class Finding:
     pixels: NDArray[np.bool_]
 
 
-def recognize(
-    predictor: Predictor, image: EncodedImage | NDArray[np.generic], modality: str, limit: float = LIMIT
-) -> list[Finding]:
-    """Look for every object of a modality's published list.
+@dataclass(frozen=True)
+class Recognition:
+    """What was found of a modality's objects.
+
+    Attributes
+    ----------
+    modality
+        The one whose list was gone through.
+    scores
+        Modality -> how well its objects passed the presence test, if the modality was guessed; otherwise empty.
+    findings
+        A finding per object of the list, most probable first.
+    """
+
+    modality: str
+    scores: Mapping[str, float]
+    findings: tuple[Finding, ...]
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the modality was guessed."""
+        return bool(self.scores)
+
+    @property
+    def found(self) -> list[Finding]:
+        """The findings that are there."""
+        return [finding for finding in self.findings if finding.outcome == "found"]
+
+    def labels(self) -> LabelImage:
+        """Compose the found objects into one label image; the n-th found one has the value n."""
+        values = np.zeros(self.findings[0].pixels.shape, np.int32)
+        for number, finding in enumerate(self.found, start=1):
+            values[finding.pixels] = number
+        return LabelImage(values, {n: finding.mask.prompt for n, finding in enumerate(self.found, start=1)}, 0)
+
+
+def guess_modality(
+    table: RecognitionTable, rgb: NDArray[np.uint8], ask: Callable[[Sequence[str]], Sequence[ObjectMask]]
+) -> tuple[str, dict[str, float]]:
+    """Guess what kind of image this is from what is found on it.
+
+    The objects of all modalities that are coloured, or are not, as the image is, are asked for. A modality's score is
+    the largest p-value of the presence test among its objects; that test knows how bright and how coloured each object
+    is in the modality.
 
     Parameters
     ----------
-    predictor
-        The model.
-    image
-        An encoded image, or the array itself.
-    modality
-        A key of :func:`~napari_biomedparse.ontology.recognition_lists`.
-    limit
-        p-value below which an object is taken for absent; objects that have none are kept, after those that have.
+    table
+        What is looked for; modalities without any distribution cannot be guessed.
+    rgb
+        The image as the network saw it, uint8 (H, W, 3).
+    ask
+        Prompts to masks, in order.
 
     Returns
     -------
-    list of Finding
-        A finding per object of the list, most probable first.
+    tuple
+        The best modality, and the scores of all that were tried, best first.
 
     Raises
     ------
     ModalityError
-        If there is no list for the modality.
+        If no object of any modality passes the test.
     """
-    names = objects_of(modality)
-    encoded = image if isinstance(image, EncodedImage) else predictor.encode(image, scales=())
-    masks = predictor.segment(encoded, names)
-    return judge(masks, [presence(mask, encoded.rgb, modality) for mask in masks], limit)
+    coloured = is_coloured(rgb)
+    tried = {
+        modality: names
+        for modality, names in table.lists.items()
+        if any(
+            pairs is not None and (len(set(pairs[1:])) > 1) == coloured
+            for pairs in (table.distributions(modality, name) for name in names)
+        )
+    }
+    asked = list(dict.fromkeys(name for names in tried.values() for name in names))
+    masks = dict(zip(asked, ask(asked), strict=True)) if asked else {}
+    scores = {
+        modality: max(presence(masks[name], rgb, table.distributions(modality, name)) or 0.0 for name in names)
+        for modality, names in tried.items()
+    }
+    scores = dict(sorted(scores.items(), key=lambda entry: -entry[1]))
+    best = next(iter(scores), None)
+    if best is None or scores[best] < LIMIT:
+        known = ", ".join(table.lists) or "this model has none"
+        raise ModalityError(f"The kind of image could not be guessed; name its modality, one of: {known}.")
+    return best, scores
+
+
+def is_coloured(rgb: NDArray[np.uint8]) -> bool:
+    """Return whether more than a hundredth of an image's pixels, uint8 (H, W, 3), differ visibly from grey."""
+    spread = rgb.max(axis=-1) - rgb.min(axis=-1)
+    return bool((spread > COLOURED).mean() > 0.01)
 
 
 def judge(masks: Sequence[ObjectMask], p_values: Sequence[float | None], limit: float = LIMIT) -> list[Finding]:
@@ -155,20 +218,3 @@ def _winners(probabilities: Sequence[NDArray[np.float32]], least: float) -> NDAr
         np.copyto(winner, number, where=better)
         np.copyto(highest, probability, where=better)
     return winner
-
-
-def label_findings(findings: Sequence[Finding]) -> LabelImage:
-    """Compose the found objects into one label image; the n-th found one has the value n.
-
-    Raises
-    ------
-    ValueError
-        If there is no finding at all.
-    """
-    if not findings:
-        raise ValueError("There is no finding to label.")
-    found = [finding for finding in findings if finding.outcome == "found"]
-    values = np.zeros(findings[0].pixels.shape, np.int32)
-    for number, finding in enumerate(found, start=1):
-        values[finding.pixels] = number
-    return LabelImage(values, {n: finding.mask.prompt for n, finding in enumerate(found, start=1)}, 0)

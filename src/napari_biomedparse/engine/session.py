@@ -1,9 +1,8 @@
-"""A model that is loaded when first needed, and the last encoded image, for a window or a service."""
+"""A model that is loaded when first needed, for a window or a service."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from napari_biomedparse.engine.results import ObjectMask
 
 if TYPE_CHECKING:
-    from napari_biomedparse.engine.predictor import EncodedImage, Predictor, Step
+    from napari_biomedparse.engine.predictor import Predictor, Step
 
 
 class Session:
-    """Ask images one after another; a seen image is not encoded again.
+    """Ask images one after another; the predictor's cache spares encoding one that was seen.
 
     Creating a session loads nothing, not even torch. One step at a time uses the model; other runs wait for it.
 
@@ -30,7 +29,6 @@ class Session:
     def __init__(self, model: str = "mini", device: str = "auto") -> None:
         self.model, self.device = model, device
         self._predictor: Predictor | None = None
-        self._last: tuple[bytes, EncodedImage] | None = None
         self._lock = Lock()
 
     def steps(self, image: NDArray[np.generic], prompts: Sequence[str]) -> Generator[Step, None, list[ObjectMask]]:
@@ -50,12 +48,9 @@ class Session:
             yield step
 
     def _start(self, image: NDArray[np.generic], prompts: Sequence[str]) -> Generator[Step, None, list[ObjectMask]]:
-        """Load the model and prepare the image, each only if that has not been done, then run."""
+        """Load the model if that has not been done, then run."""
         from napari_biomedparse.engine.predictor import Predictor
 
         if self._predictor is None:
             self._predictor = Predictor.from_pretrained(self.model, self.device)
-        key = blake2b(np.ascontiguousarray(image).data, person=str(image.dtype).encode()).digest()
-        if self._last is None or self._last[0] != key or self._last[1].shape != image.shape[:2]:
-            self._last = (key, self._predictor.encode(image, scales=()))
-        return (yield from self._predictor.steps(self._last[1], prompts))
+        return (yield from self._predictor.steps(image, prompts))

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.model.image_encoder import ImageEncoder
-from napari_biomedparse.model.mask_decoder import ImageFeatures, MaskDecoder
+from napari_biomedparse.model.mask_decoder import ImageFeatures, MaskDecoder, normalise_embedding
 from napari_biomedparse.model.pixel_decoder import PixelDecoder
 from napari_biomedparse.model.text_encoder import TextEncoder, TextFeatures
-from napari_biomedparse.model.tokenizer import tokenize
+from napari_biomedparse.model.tokenizer import class_phrasings, tokenize
 
 # Mean and standard deviation of RGB on the 0-255 scale (ImageNet's, as the published model).
 PIXEL_MEAN = (123.675, 116.280, 103.530)
@@ -23,12 +23,13 @@ class DecodedPrompts(NamedTuple):
     """The answers to P prompts on each of B images.
 
     ``logits`` (B, P, H / 4, W / 4) are the chosen queries' masks, ``similarity`` (B, P, Q) compares every query with
-    its prompt, ``query`` (B, P) is the chosen one.
+    its prompt, ``query`` (B, P) is the chosen one, ``text`` (B, P, dim) is what it found in the space of the texts.
     """
 
     logits: Tensor
     similarity: Tensor
     query: Tensor
+    text: Tensor
 
 
 class BiomedParse(nn.Module):
@@ -85,5 +86,26 @@ class BiomedParse(nn.Module):
         heads = self.mask_decoder(image, text.repeat(len(image.finest)))[-1]
         similarity = self.mask_decoder.similarity(heads.texts, text.embedding)
         query = similarity.argmax(dim=-1)
-        chosen = heads.masks.take_along_dim(query[..., None, None], dim=2)[:, :, 0]
-        return DecodedPrompts(self.pixel_decoder.mask_features.logits(chosen, image.finest), similarity, query)
+        mask, found = (
+            head.take_along_dim(query[..., None, None], dim=2)[:, :, 0] for head in (heads.masks, heads.texts)
+        )
+        logits = self.pixel_decoder.mask_features.logits(mask, image.finest)
+        return DecodedPrompts(logits, similarity, query, found)
+
+    def encode_classes(self, names: list[str]) -> Tensor:
+        """Encode class names for :meth:`classify`, (N, dim).
+
+        Each is the mean of its name in CLIP's 81 phrasings, normalised before and after, as published.
+        """
+        phrasings = class_phrasings()
+        encoded = []
+        for name in names:
+            embedding = self.encode_text([phrasing.format(name) for phrasing in phrasings]).embedding.float()
+            mean = normalise_embedding(embedding).mean(dim=0)
+            encoded.append(mean / mean.norm())
+        return torch.stack(encoded)
+
+    def classify(self, text: Tensor, classes: Tensor) -> Tensor:
+        """Return the probability of each class for queries' text embeddings, (..., dim) to (..., N)."""
+        scale = self.mask_decoder.logit_scale.float().exp()
+        return (scale * normalise_embedding(text.float()) @ classes.T).softmax(dim=-1)

@@ -99,6 +99,8 @@ class ModelConfig:
         Enlargement at which cell-scale objects are shown to the network (1 is the image's own pixel size).
     cell_fill
         Whether an image smaller than the input is enlarged to fill it for cell-scale objects too.
+    meta_objects
+        Whether the network was trained to tell meta-objects (liver, vessel, tumor, ...) apart.
 
     Raises
     ------
@@ -111,6 +113,7 @@ class ModelConfig:
     dim: int
     cell_zoom: float = 1.0
     cell_fill: bool = True
+    meta_objects: bool = False
     image_encoder: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
     pixel_decoder: PixelDecoderConfig = field(default_factory=PixelDecoderConfig)
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
@@ -166,7 +169,7 @@ class ModelConfig:
 
 
 PRESETS: dict[str, ModelConfig] = {
-    "biomedparse-v1": ModelConfig(name="biomedparse-v1", input_size=1024, dim=512),
+    "biomedparse-v1": ModelConfig(name="biomedparse-v1", input_size=1024, dim=512, meta_objects=True),
     "mini": ModelConfig(
         name="mini",
         input_size=192,

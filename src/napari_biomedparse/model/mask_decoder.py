@@ -38,6 +38,17 @@ class ImageFeatures(NamedTuple):
         tensors = (*self.keys, *self.values, *self.resized, self.finest)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
+    def float(self) -> ImageFeatures:
+        """Return the same features in float32."""
+        keys, values, resized = (tuple(t.float() for t in part) for part in (self.keys, self.values, self.resized))
+        return ImageFeatures(keys, values, resized, self.finest.float())
+
+
+def normalise_embedding(embedding: Tensor) -> Tensor:
+    """Return embeddings (..., dim) of length one, as the published code computes them."""
+    length: Tensor = embedding.norm(dim=-1, keepdim=True)
+    return embedding / (length + NORM_EPSILON)
+
 
 class QueryHeads(NamedTuple):
     """Prediction heads of all queries: ``texts`` and ``masks``, both (B, P, Q, dim)."""
@@ -193,8 +204,6 @@ class MaskDecoder(nn.Module):
         Tensor
             Cosine similarity times ``exp(logit_scale)`` (at most 100), (..., Q), float32.
         """
-        texts, embedding = texts.float(), embedding.float()
-        texts = texts / (texts.norm(dim=-1, keepdim=True) + NORM_EPSILON)
-        embedding = embedding / (embedding.norm(dim=-1, keepdim=True) + NORM_EPSILON)
+        texts, embedding = normalise_embedding(texts.float()), normalise_embedding(embedding.float())
         scale = self.logit_scale.float().exp().clamp(max=MAX_SCALE)
         return scale * (texts @ embedding[..., None])[..., 0]

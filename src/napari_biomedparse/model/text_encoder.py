@@ -26,6 +26,10 @@ class TextFeatures(NamedTuple):
     valid: Tensor
     embedding: Tensor
 
+    def part(self, first: int, end: int) -> TextFeatures:
+        """Return some of the prompts."""
+        return TextFeatures(*(part[first:end] for part in self))
+
     def repeat(self, images: int) -> TextFeatures:
         """Return the prompts once for each of several images."""
         return TextFeatures(*(part.repeat(images, *[1] * (part.ndim - 1)) for part in self))

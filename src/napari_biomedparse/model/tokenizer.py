@@ -74,3 +74,10 @@ def tokenize(texts: list[str], context: int = 77) -> Tensor:
     rows = [[START, *encoding.ids[: context - 2], END] for encoding in encodings]
     longest = max(map(len, rows))
     return torch.tensor([row + [END] * (longest - len(row)) for row in rows])
+
+
+@lru_cache(maxsize=1)
+def class_phrasings() -> tuple[str, ...]:
+    """Return the phrasings, each with a ``{}``, that a class's name is embedded in: itself and CLIP's for ImageNet."""
+    table = files("napari_biomedparse").joinpath("resources/tokenizer/clip_templates.txt")
+    return tuple(table.read_text(encoding="utf-8").splitlines())

@@ -1,6 +1,6 @@
 """What can be asked for: objects with their names, scale and colour, looked up from words."""
 
-from napari_biomedparse.ontology.modalities import ModalityError, objects_of, presence_table, recognition_lists
+from napari_biomedparse.ontology.modalities import Distributions, ModalityError, RecognitionTable, meta_objects
 from napari_biomedparse.ontology.objects import (
     BiomedicalObject,
     Scale,
@@ -13,14 +13,14 @@ from napari_biomedparse.ontology.objects import (
 
 __all__ = [
     "BiomedicalObject",
+    "Distributions",
     "ModalityError",
+    "RecognitionTable",
     "Scale",
     "all_objects",
     "colour_of",
     "find_object",
+    "meta_objects",
     "normalise",
-    "objects_of",
-    "presence_table",
-    "recognition_lists",
     "scale_of",
 ]

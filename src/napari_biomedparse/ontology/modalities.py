@@ -1,12 +1,13 @@
-"""What the published model looks for in each modality, and what a present object looks like there."""
+"""What is looked for in each modality, and what a present object looks like there."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
 
 # Alpha and beta of the Beta distributions of mean probability, red, green and blue inside an object's mask.
@@ -17,38 +18,88 @@ class ModalityError(ValueError):
     """A modality that has no list of objects; the message names those that have."""
 
 
-def _read(name: str) -> Any:
+@dataclass(frozen=True)
+class RecognitionTable:
+    """What a model looks for when it is to recognise everything.
+
+    Attributes
+    ----------
+    lists
+        Modality -> the objects looked for, in their order.
+    presence
+        (modality, object) -> the distributions of a present object's four statistics.
+    """
+
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    presence: Mapping[tuple[str, str], Distributions] = field(default_factory=dict)
+
+    @classmethod
+    def published(cls) -> RecognitionTable:
+        """Return the table published with BiomedParse v1: 14 modalities, 61 pairs of modality and object."""
+        return cls(_lists(_published("recognition_lists.json")), _presence(_published("target_dist.json")))
+
+    @classmethod
+    def read(cls, path: Path) -> RecognitionTable:
+        """Read a table that :meth:`write` wrote.
+
+        Raises
+        ------
+        ModalityError
+            If the file is no such table.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(_lists(content["lists"]), _presence(content["presence"]))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModalityError(f"{path} is not a readable table for recognition ({error}); make it again.") from error
+
+    def write(self, path: Path) -> None:
+        """Write the table as JSON."""
+        presence: dict[str, dict[str, Distributions]] = {}
+        for (modality, name), pairs in self.presence.items():
+            presence.setdefault(modality, {})[name] = pairs
+        lists = {modality: list(names) for modality, names in self.lists.items()}
+        content = {"lists": lists, "presence": presence}
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def modality(self, name: str) -> str:
+        """Return the modality that a name means: in any case, and also the beginning of just one.
+
+        Raises
+        ------
+        ModalityError
+            If it means none or several.
+        """
+        words = name.lower().strip()
+        exact = [known for known in self.lists if known.lower() == words]
+        begun = [known for known in self.lists if words and known.lower().startswith(words)]
+        if len(exact or begun) != 1:
+            known = ", ".join(begun or self.lists) or "this model has none"
+            raise ModalityError(f"There is no list of objects for {name!r}; choose one of: {known}.")
+        return (exact or begun)[0]
+
+    def distributions(self, modality: str, name: str) -> Distributions | None:
+        """Return an object's distributions, or None where they are not known."""
+        return self.presence.get((modality, name))
+
+
+def _published(name: str) -> Any:
     return json.loads(files("napari_biomedparse").joinpath(f"resources/published/{name}").read_text(encoding="utf-8"))
 
 
-@lru_cache(maxsize=1)
-def recognition_lists() -> Mapping[str, tuple[str, ...]]:
-    """Return modality -> objects, in the published order."""
-    return MappingProxyType({modality: tuple(names) for modality, names in _read("recognition_lists.json").items()})
+def _lists(content: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {modality: tuple(names) for modality, names in content.items()}
+
+
+def _presence(content: Mapping[str, Mapping[str, list[list[float]]]]) -> dict[tuple[str, str], Distributions]:
+    return {
+        (modality, name): tuple((float(alpha), float(beta)) for alpha, beta in pairs)
+        for modality, objects in content.items()
+        for name, pairs in objects.items()
+    }
 
 
 @lru_cache(maxsize=1)
-def presence_table() -> Mapping[tuple[str, str], Distributions]:
-    """Return (modality, object) -> the distributions of a present object's four statistics."""
-    return MappingProxyType(
-        {
-            (modality, name): tuple((alpha, beta) for alpha, beta in pairs)
-            for modality, objects in _read("target_dist.json").items()
-            for name, pairs in objects.items()
-        }
-    )
-
-
-def objects_of(modality: str) -> tuple[str, ...]:
-    """Return the objects looked for in a modality.
-
-    Raises
-    ------
-    ModalityError
-        If there is no list for it.
-    """
-    try:
-        return recognition_lists()[modality]
-    except KeyError:
-        known = ", ".join(recognition_lists())
-        raise ModalityError(f"There is no list of objects for {modality!r}; choose one of: {known}.") from None
+def meta_objects() -> tuple[str, ...]:
+    """Return the published meta-objects by their training number, from 1 (liver) to 16 (other)."""
+    return tuple(_published("meta_objects.json"))

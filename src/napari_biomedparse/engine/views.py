@@ -1,0 +1,103 @@
+"""What the network is shown of an image for objects of each scale, and under which keys that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse.engine.preprocess import Fit
+from napari_biomedparse.engine.tiling import Tile, plan_tiles
+from napari_biomedparse.model.config import ModelConfig
+from napari_biomedparse.ontology import Scale
+
+# Share of a tile's side that it has in common with its neighbour.
+OVERLAP = 0.25
+# Tiles go through the network together up to this many input pixels: fewer, larger steps for a small network.
+BATCH_PIXELS = 1 << 19
+
+# Tiles of one size that go through the network together.
+Batch = tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """An image cut for objects of one scale: batches of tiles, their enlargement, their overlap in pixels."""
+
+    batches: tuple[Batch, ...]
+    zoom: float | None
+    overlap: int
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """All tiles."""
+        return [tile for batch in self.batches for tile in batch]
+
+
+@dataclass
+class EncodedImage:
+    """An image ready for prompts, from :meth:`~napari_biomedparse.Predictor.encode`.
+
+    Its encoding is kept by the predictor, under a key made from the pixels; what had to be dropped there is computed
+    again when a prompt needs it.
+
+    Attributes
+    ----------
+    rgb
+        What the network sees, uint8 (H, W, 3).
+    fit
+        How it is brought to the network's square.
+    views
+        Scale -> view.
+    """
+
+    rgb: NDArray[np.uint8]
+    fit: Fit
+    views: dict[Scale, View] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.rgb.shape[0], self.rgb.shape[1]
+
+    @cached_property
+    def content(self) -> Hashable:
+        """What tells this image from others: a digest of its pixels, its shape, and how it is laid."""
+        return blake2b(self.rgb.data, digest_size=16).digest(), self.shape, self.fit
+
+    def view(self, scale: Scale, config: ModelConfig) -> View:
+        """Return the view for a scale, planned on first use for a network of this configuration."""
+        if scale not in self.views:
+            self.views[scale] = plan_view(self.shape, scale, config)
+        return self.views[scale]
+
+
+def plan_view(shape: tuple[int, int], scale: Scale, config: ModelConfig) -> View:
+    """Plan how an image is shown.
+
+    Objects of organ scale are looked for on the whole image at once. Those of cell scale are looked for on tiles at
+    the zoom the network was trained at, unless the whole image at once shows them as large.
+
+    Parameters
+    ----------
+    shape
+        Height and width in pixels.
+    scale
+        Of the objects.
+    config
+        The network's.
+    """
+    fill = config.input_size / max(shape)
+    zoom = max(config.cell_zoom, fill) if config.cell_fill else config.cell_zoom
+    if scale == "organ" or (config.cell_fill and zoom <= fill):
+        return View(((Tile(0, 0, *shape),),), None, 0)
+    side = int(config.input_size / zoom)
+    overlap = int(side * OVERLAP)
+    tiles = plan_tiles(shape, side, overlap)
+    together = max(1, BATCH_PIXELS // config.input_size**2)
+    batches = tuple(tuple(tiles[n : n + together]) for n in range(0, len(tiles), together))
+    return View(batches, zoom, overlap)

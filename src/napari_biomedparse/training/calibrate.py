@@ -1,0 +1,140 @@
+"""Fit a model's own table for recognition: what present objects look like in its masks of the training images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse.engine.predictor import Predictor
+from napari_biomedparse.engine.presence import Statistics, mask_statistics
+from napari_biomedparse.ontology import Distributions, RecognitionTable
+from napari_biomedparse.training.dataset import DataError, Example, read_split
+
+# An object needs this many masks for its distributions to mean anything.
+LEAST_MASKS = 8
+# Share of an object's pixels, and of its images, from which other objects count as its parts.
+PARTS = 0.9
+# Shapes of a fitted distribution beyond this are those of values that hardly vary; they would exclude everything else.
+LARGEST_SHAPE = 500.0
+
+
+def calibrate(
+    predictor: Predictor,
+    datasets: Sequence[Path],
+    most: int = 60,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+) -> RecognitionTable:
+    """Fit the lists and distributions of a model on train splits.
+
+    A modality is a pair of modality and site of the data, such as ``"X-Ray-Chest"``. Its list holds the objects that
+    are seen often enough, without those that are the union of others. The distributions are those of the four
+    statistics of the presence test inside the model's masks of images that show the object; masks left empty, which
+    the test refuses anyway, are not counted.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    datasets
+        Folders in the BiomedParseData layout.
+    most
+        Images per modality and object, evenly chosen.
+    report
+        Called with the number of images done and the number of all.
+
+    Raises
+    ------
+    DataError
+        If no object is seen often enough.
+    """
+    examples = [example for folder in datasets for example in read_split(folder, "train")]
+    by_modality: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        by_modality[modality_name(example)].append(example)
+    chosen = {modality: _choose(shown, most) for modality, shown in by_modality.items()}
+    total = sum(map(len, chosen.values()))
+    lists: dict[str, tuple[str, ...]] = {}
+    presence: dict[tuple[str, str], Distributions] = {}
+    done = 0
+    for modality, shown in chosen.items():
+        seen: dict[str, list[Statistics]] = defaultdict(list)
+        for example in shown:
+            for target, statistics in _measure(predictor, example):
+                seen[target].append(statistics)
+            done += 1
+            report(done, total)
+        fitted = {target: fit(values) for target, values in seen.items() if len(values) >= LEAST_MASKS}
+        presence |= {(modality, target): pairs for target, pairs in fitted.items()}
+        if fitted:
+            lists[modality] = tuple(target for target in fitted if target not in _unions(shown))
+    if not lists:
+        raise DataError(f"No object has {LEAST_MASKS} masks in these data sets; add data, or train the model longer.")
+    return RecognitionTable(lists, presence)
+
+
+def modality_name(example: Example) -> str:
+    """Return an example's modality and site as the published names are written, such as ``"X-Ray-Chest"``."""
+    words = [word[:1].upper() + word[1:] for word in f"{example.modality}-{example.site}".split(" ")]
+    return "-".join(part[:1].upper() + part[1:] for part in " ".join(words).split("-"))
+
+
+def _choose(examples: list[Example], most: int) -> list[Example]:
+    """Return every n-th example of each object, in order, so that each object has ``most`` at most."""
+    by_target: dict[str, list[int]] = defaultdict(list)
+    for number, example in enumerate(examples):
+        for target in example.masks:
+            by_target[target].append(number)
+    numbers = {number for shown in by_target.values() for number in shown[:: max(1, -(-len(shown) // most))]}
+    return [examples[number] for number in sorted(numbers)]
+
+
+def _measure(predictor: Predictor, example: Example) -> list[tuple[str, Statistics]]:
+    """Return the statistics of the model's masks of the objects an image shows."""
+    shown = [target for target in example.masks if example.read_mask(target).any()]
+    if not shown:
+        return []
+    encoded = predictor.encode(example.read_image(), scales=())
+    masks = predictor.segment(encoded, shown)
+    measured = [(mask.prompt, mask_statistics(mask.probability, encoded.rgb)) for mask in masks]
+    return [(target, statistics) for target, statistics in measured if statistics[0] > 0]
+
+
+def fit(values: Sequence[Statistics]) -> Distributions:
+    """Fit Beta distributions by their mean and variance, (alpha, beta) for each of the four statistics.
+
+    Values of 0 and 1, where a likelihood has no bound, do no harm to moments.
+    """
+    table: NDArray[np.float64] = np.asarray(values, np.float64)
+    pairs = []
+    for column in table.T:
+        mean = float(np.clip(column.mean(), 1e-3, 1 - 1e-3))
+        # A Beta distribution's variance is below mean * (1 - mean).
+        spread = float(np.clip(column.var(ddof=1), 1e-9, 0.99 * mean * (1 - mean)))
+        strength = min(mean * (1 - mean) / spread - 1, LARGEST_SHAPE / max(mean, 1 - mean))
+        pairs.append((round(mean * strength, 4), round((1 - mean) * strength, 4)))
+    return tuple(pairs)
+
+
+def _unions(examples: Sequence[Example]) -> set[str]:
+    """Return the objects that are made up of others, the most frequent object first: lung of left and right lung."""
+    masks = [{target: example.read_mask(target) for target in example.masks} for example in examples]
+    count: dict[str, int] = defaultdict(int)
+    for shown in masks:
+        for target in shown:
+            count[target] += 1
+    area = {target: sum(int(shown[target].sum()) for shown in masks if target in shown) for target in count}
+    unions: set[str] = set()
+    for target in sorted(count, key=lambda name: (-count[name], -area[name])):
+        covered = 0
+        for shown in masks:
+            parts = [mask for name, mask in shown.items() if name != target and name not in unions]
+            if target in shown and parts:
+                inside = shown[target] & np.logical_or.reduce(parts)
+                covered += int(inside.sum()) >= PARTS * int(shown[target].sum())
+        if covered >= PARTS * count[target]:
+            unions.add(target)
+    return unions

@@ -1,0 +1,112 @@
+"""A model's own table for recognition, fitted on training images."""
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+from skimage.io import imsave
+from typer.testing import CliRunner
+
+from napari_biomedparse import ObjectMask, Predictor
+from napari_biomedparse.cli import app
+from napari_biomedparse.engine.presence import presence
+from napari_biomedparse.model.checkpoint import save_model
+from napari_biomedparse.ontology import ModalityError, RecognitionTable
+from napari_biomedparse.training.calibrate import LEAST_MASKS, calibrate, fit, modality_name
+from napari_biomedparse.training.dataset import DataError, Example, read_split
+
+
+@pytest.fixture
+def lungs(tmp_path, rng):
+    """Chest images with a left and a right lung, the lung that is both, and twice an airway."""
+    folder = tmp_path / "Lungs"
+    (folder / "train").mkdir(parents=True)
+    (folder / "train_mask").mkdir()
+    for number in range(LEAST_MASKS):
+        image = rng.integers(80, 120, (48, 48), dtype=np.uint8)
+        masks = {"left+lung": np.s_[10:30, 26:40], "right+lung": np.s_[10:30, 6:20]}
+        drawn = {target: np.zeros_like(image) for target in [*masks, "lung"]}
+        for target, place in masks.items():
+            image[place] //= 2
+            drawn[target][place] = drawn["lung"][place] = 255
+        if number < 2:
+            drawn["airway"] = np.pad(np.full((8, 4), 255, np.uint8), ((0, 40), (20, 24)))
+        imsave(folder / "train" / f"i{number}_X-Ray_chest.png", image)
+        for target, mask in drawn.items():
+            imsave(folder / "train_mask" / f"i{number}_X-Ray_chest_{target}.png", mask, check_contrast=False)
+    return folder
+
+
+class Oracle:
+    """Answers with the truth, made a little uncertain."""
+
+    def __init__(self, folder, rng):
+        self._examples = read_split(folder, "train")
+        self._rng = rng
+
+    def encode(self, image, scales):
+        self._shown = next(e for e in self._examples if (e.read_image() == image).all())
+        return type("Encoded", (), {"rgb": np.stack([image] * 3, axis=-1)})
+
+    def segment(self, encoded, prompts):
+        sure = self._rng.uniform(0.8, 0.95)
+        return [ObjectMask(p, (self._shown.read_mask(p) * sure).astype(np.float32)) for p in prompts]
+
+
+def test_objects_seen_often_enough_are_listed_without_unions(lungs, rng):
+    steps = []
+    table = calibrate(Oracle(lungs, rng), [lungs], report=lambda *step: steps.append(step))
+    assert table.lists == {"X-Ray-Chest": ("left lung", "right lung")}
+    assert set(table.presence) == {("X-Ray-Chest", name) for name in ("left lung", "right lung", "lung")}
+    assert steps[-1] == (LEAST_MASKS, LEAST_MASKS)
+    # What was fitted passes its own test; a bright mask in its place does not.
+    dark, bright = (np.full((9, 9, 3), value, np.uint8) for value in (50, 200))
+    mask = ObjectMask("left lung", np.full((9, 9), 0.87, np.float32))
+    pairs = table.distributions("X-Ray-Chest", "left lung")
+    assert presence(mask, dark, pairs) > 0.05 > presence(mask, bright, pairs)
+    with pytest.raises(DataError, match=str(LEAST_MASKS)):
+        calibrate(Oracle(lungs, rng), [lungs], most=3)
+
+
+def test_fitting_recovers_the_distribution(rng):
+    truth = [(60.0, 12.0), (3.0, 9.0), (2.0, 2.0), (30.0, 30.0)]
+    values = [tuple(row) for row in np.transpose([beta(*pair).rvs(4000, random_state=rng) for pair in truth])]
+    np.testing.assert_allclose(fit(values), truth, rtol=0.15)
+    # Values that never vary, or lie at the ends, give a distribution all the same.
+    for value in (0.0, 0.4, 1.0):
+        pairs = np.array(fit([(value,) * 4] * 9))
+        assert (pairs > 0).all()
+        assert np.isfinite(beta(*pairs.T).cdf(0.5)).all()
+
+
+def test_modalities_are_written_as_the_published_ones(tmp_path):
+    def name(modality, site):
+        return modality_name(Example("d", tmp_path, modality, site, {}))
+
+    assert name("X-Ray", "chest") == "X-Ray-Chest"
+    assert name("electron microscopy", "spinal cord") == "Electron Microscopy-Spinal Cord"
+    assert name("MRI-T1-Gd", "brain") == "MRI-T1-Gd-Brain"
+
+
+def test_the_command_writes_the_table_beside_the_weights(predictor, fluorescence, tmp_path):
+    pixels, truth, _ = fluorescence
+    data, weights = tmp_path / "Cells", tmp_path / "w.safetensors"
+    for part in ("train", "train_mask"):
+        (data / part).mkdir(parents=True)
+    for number in range(LEAST_MASKS):
+        part = np.s_[20 * number : 20 * number + 96, :96]
+        name = f"i{number}_fluorescence+microscopy_cell"
+        imsave(data / "train" / f"{name}.png", pixels[part], check_contrast=False)
+        imsave(data / "train_mask" / f"{name}_nucleus.png", truth[part].astype(np.uint8) * 255, check_contrast=False)
+    save_model(predictor.model, weights)
+    arguments = ["calibrate", str(data), "--model", str(weights), "--device", "cpu"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "Fluorescence Microscopy-Cell: nucleus" in done.output
+    table = Predictor.from_pretrained(weights, "cpu").table
+    assert table == RecognitionTable.read(tmp_path / "w.recognition.json")
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+    (tmp_path / "w.recognition.json").write_text("{}")
+    with pytest.raises(ModalityError, match="not a readable table"):
+        Predictor.from_pretrained(weights, "cpu")

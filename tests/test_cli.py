@@ -214,3 +214,45 @@ def test_evaluate_refuses_other_folders(tmp_path):
     done = run("evaluate", tmp_path)
     assert done.exit_code == 2
     assert "not a BiomedParseData folder" in done.stderr
+
+
+def test_the_objects_of_all_images_go_into_one_coco_file(tmp_path):
+    small = tmp_path / "small.png"
+    imsave(small, imread(FLUORESCENCE)[:128, :128])
+    arguments = [
+        *("segment", small, tmp_path / "missing.png", HISTOLOGY, "--prompt", "nuclei", "--prompt", "flux capacitor"),
+        *("--instances", "--coco", "--json", "--output", tmp_path / "out"),
+    ]
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert "missing.png" in done.stderr
+    path = tmp_path / "out" / "coco.json"
+    content = json.loads(path.read_text())
+    assert content["info"]["program"] == "napari-biomedparse"
+    assert content["info"]["model"] == "mini"
+    nucleus = find_object("nuclei")
+    assert [(entry["name"], entry["supercategory"]) for entry in content["categories"]] == [
+        ("nuclei", nucleus.group),
+        ("flux capacitor", ""),
+    ]
+    assert [image["file_name"] for image in content["images"]] == ["small.png", HISTOLOGY.name]
+    for image, summary in zip(content["images"], json.loads(done.stdout), strict=True):
+        labels = imread(summary["labels"])
+        assert (image["height"], image["width"]) == labels.shape
+        annotations = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
+        assert len(annotations) == labels.max() > 1
+        with Path(summary["objects"]).open() as file:
+            scores = [float(row["mean_probability"]) for row in csv.DictReader(file)]
+        assert [entry["score"] for entry in annotations] == scores
+        for value, entry in enumerate(annotations, start=1):
+            counts = entry["segmentation"]["counts"]
+            flat = np.repeat(np.arange(len(counts)) % 2, counts)
+            assert (flat.reshape(labels.shape, order="F") == (labels == value)).all()
+    # Another image's results would be new, the file of the run would not.
+    refused = run("segment", FLUORESCENCE, "--prompt", "nuclei", "--coco", "--output", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "coco.json is there already" in refused.stderr
+    assert json.loads(path.read_text()) == content
+    replaced = run("segment", small, "--prompt", "nuclei", "--coco", "--overwrite", "--output", tmp_path / "out")
+    assert replaced.exit_code == 0, replaced.output
+    assert [image["file_name"] for image in json.loads(path.read_text())["images"]] == ["small.png"]

@@ -9,37 +9,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_biomedparse.engine.boxes import Box
     from napari_biomedparse.engine.labels import LabelImage, compose_labels
     from napari_biomedparse.engine.measure import PixelSize, measure_objects
-    from napari_biomedparse.engine.predictor import EncodedImage, Predictor, PromptError
+    from napari_biomedparse.engine.predictor import Predictor, PromptError
     from napari_biomedparse.engine.preprocess import ImageError
+    from napari_biomedparse.engine.recognition import Finding, Recognition
     from napari_biomedparse.engine.results import ObjectMask
+    from napari_biomedparse.engine.views import EncodedImage
     from napari_biomedparse.model.checkpoint import CheckpointError
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Box": "engine.boxes",
     "CheckpointError": "model.checkpoint",
-    "EncodedImage": "engine.predictor",
+    "EncodedImage": "engine.views",
+    "Finding": "engine.recognition",
     "ImageError": "engine.preprocess",
     "LabelImage": "engine.labels",
     "ObjectMask": "engine.results",
     "PixelSize": "engine.measure",
     "Predictor": "engine.predictor",
     "PromptError": "engine.predictor",
+    "Recognition": "engine.recognition",
     "compose_labels": "engine.labels",
     "measure_objects": "engine.measure",
 }
 
 __all__ = [
+    "Box",
     "CheckpointError",
     "EncodedImage",
+    "Finding",
     "ImageError",
     "LabelImage",
     "ObjectMask",
     "PixelSize",
     "Predictor",
     "PromptError",
+    "Recognition",
     "compose_labels",
     "measure_objects",
 ]

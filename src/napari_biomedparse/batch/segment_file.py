@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from napari_biomedparse.engine.labels import LabelImage, compose_labels
 from napari_biomedparse.engine.measure import measure_objects, table_columns
 from napari_biomedparse.engine.predictor import Predictor, Step
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.read import read_picture
 from napari_biomedparse.io.write import write_json, write_labels, write_picture, write_table
+from napari_biomedparse.ontology import find_object
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class Job:
     t: int | None = None
     c: int | None = None
     z: int | None = None
+    coco: bool = False
+
+    @property
+    def coco_path(self) -> Path:
+        """The file with the objects of all images, written if ``coco`` is set."""
+        return self.output / "coco.json"
 
     def outputs(self, image: Path) -> dict[str, Path]:
         """Return the files written for an image: ``labels``, ``names``, ``objects`` and, if asked for, ``overlay``."""
@@ -55,19 +63,36 @@ def check_outputs(images: Sequence[Path], job: Job, overwrite: bool) -> None:
         If that would happen.
     """
     targets: dict[Path, Path] = {}
+    _check_free([job.coco_path] if job.coco else [], overwrite)
     for image in images:
-        for path in job.outputs(image).values():
+        paths = job.outputs(image).values()
+        for path in paths:
             if path in targets:
                 raise ValueError(f"{targets[path]} and {image} would both be written to {path}; use two folders.")
-            if path.exists() and not overwrite:
-                raise ValueError(f"{path} is there already; add --overwrite to replace it, or choose another folder.")
             targets[path] = image
+        _check_free(paths, overwrite)
+
+
+def _check_free(paths: Iterable[Path], overwrite: bool) -> None:
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise ValueError(f"{path} is there already; add --overwrite to replace it, or choose another folder.")
+
+
+def coco_dataset(prompts: Sequence[str], model: str) -> CocoDataset:
+    """Return an empty COCO data set for what is looked for, each in its group of the ontology."""
+    objects = {prompt: find_object(prompt) for prompt in prompts}
+    return CocoDataset(model, {prompt: entry.group if entry else "" for prompt, entry in objects.items()})
 
 
 def segment_file(
-    predictor: Predictor, image: Path, job: Job, report: Callable[[Step], None] = lambda _: None
+    predictor: Predictor,
+    image: Path,
+    job: Job,
+    report: Callable[[Step], None] = lambda _: None,
+    coco: CocoDataset | None = None,
 ) -> dict[str, Any]:
-    """Segment one file and write its results.
+    """Segment one file, write its results and add them to ``coco``.
 
     Returns
     -------
@@ -97,6 +122,8 @@ def segment_file(
     write_table(outputs["objects"], rows, table_columns(picture.pixel_size))
     if job.overlay:
         write_picture(outputs["overlay"], draw_overlay(encoded.rgb, labels))
+    if coco is not None:
+        coco.add(image, labels, rows)
     return {
         "image": str(image),
         **{name: str(path) for name, path in outputs.items()},

@@ -21,6 +21,7 @@ def segment(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability above which a pixel counts.")] = 0.5,
     instances: Annotated[bool, typer.Option(help="Number separate objects instead of prompts.")] = False,
     overlay: Annotated[bool, typer.Option(help="Also write a picture of the labels over the image.")] = False,
+    coco: Annotated[bool, typer.Option(help="Also write the objects of all images to coco.json.")] = False,
     t: Annotated[int | None, typer.Option(help="Time point of a series, from 0.")] = None,
     c: Annotated[int | None, typer.Option(help="Channel, from 0.")] = None,
     z: Annotated[int | None, typer.Option(help="Section of a stack, from 0.")] = None,
@@ -29,16 +30,17 @@ def segment(
 ) -> None:
     """Segment images; write a label image, its names and a table of objects for each."""
     with clear_errors():
-        from napari_biomedparse.batch.segment_file import Job, check_outputs, segment_file
+        from napari_biomedparse.batch.segment_file import Job, check_outputs, coco_dataset, segment_file
         from napari_biomedparse.engine.predictor import Predictor, check_prompts
 
         prompts = list(dict.fromkeys(prompt))
         check_prompts(prompts)
-        job = Job(prompts, output, threshold, instances, overlay, t, c, z)
+        job = Job(prompts, output, threshold, instances, overlay, t, c, z, coco)
         check_outputs(images, job, overwrite)
         predictor = Predictor.from_pretrained(model, device)
         output.mkdir(parents=True, exist_ok=True)
 
+    dataset = coco_dataset(prompts, model) if coco else None
     summaries: list[dict[str, Any]] = []
     failed = False
     with progress_bar(as_json) as bar:
@@ -46,10 +48,13 @@ def segment(
             try:
                 task = bar.add_task(path.name, total=None)
                 report = partial(show_step, bar, task)
-                summaries.append({**segment_file(predictor, path, job, report), "model": model})
+                summaries.append({**segment_file(predictor, path, job, report, dataset), "model": model})
             except (ValueError, OSError) as error:
                 fail(error)
                 failed = True
+    if dataset is not None and summaries:
+        with clear_errors():
+            dataset.write(job.coco_path)
     if as_json:
         typer.echo(json.dumps(summaries, ensure_ascii=False))
     else:

@@ -8,7 +8,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.engine.boxes import Box, box_objects
+from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.ontology import BiomedicalObject, find_object
+
+# Overlap over union above which two masks count as the same.
+SAME = 0.9
+
+
+def overlap(found: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Return overlap over union of two masks, 0 where either is empty."""
+    both = int((found & other).sum())
+    return both / int((found | other).sum()) if both else 0.0
 
 
 @dataclass(frozen=True)
@@ -21,10 +32,19 @@ class ObjectMask:
         The words asked.
     probability
         float32 (H, W) in [0, 1].
+    control
+        Overlap over union with the mask that words naming nothing give on the same image; 0 where either is empty,
+        None where that was not asked.
     """
 
     prompt: str
     probability: NDArray[np.float32]
+    control: float | None = None
+
+    @property
+    def depends_on_words(self) -> bool:
+        """Whether the mask is another one than words naming nothing give, as far as that was asked."""
+        return self.control is None or self.control <= SAME
 
     @property
     def object(self) -> BiomedicalObject | None:
@@ -49,3 +69,22 @@ class ObjectMask:
             raise ValueError(f"The threshold must be between 0 and 1, not {threshold}.")
         above: NDArray[np.bool_] = self.probability > threshold
         return above
+
+    def boxes(self, threshold: float = 0.5, instances: bool = False) -> list[Box]:
+        """Return boxes around the pixels whose probability is above ``threshold``, by their top, then left side.
+
+        Parameters
+        ----------
+        threshold
+            Probability above which a pixel belongs to an object.
+        instances
+            Box every separate object, splitting those that touch and leaving out specks; otherwise the mask as a whole.
+
+        Raises
+        ------
+        ValueError
+            If the threshold is not between 0 and 1.
+        """
+        inside = self.mask(threshold)
+        objects = split_instances(inside, self.probability) if instances else inside.astype(np.int32)
+        return box_objects(objects, inside, self.probability)

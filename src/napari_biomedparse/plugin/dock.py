@@ -15,6 +15,7 @@ from napari_biomedparse.engine.session import Session
 from napari_biomedparse.ontology import find_object
 from napari_biomedparse.plugin.layers import ParsedLayer
 from napari_biomedparse.plugin.planes import Plane, shown_plane
+from napari_biomedparse.plugin.widgets.boxes_switch import BoxesSwitch
 from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
 from napari_biomedparse.plugin.widgets.prompt_line import PromptLine
 from napari_biomedparse.plugin.worker import Failure, parse_plane
@@ -56,6 +57,7 @@ class ParseDock(QWidget):
         self.threshold.setRange(0, 1)
         self.threshold.setSingleStep(0.01)
         self.threshold.setValue(0.5)
+        self.boxes = self._named(BoxesSwitch(viewer), "boxes", "Also draw a box around every object found")
         self.status = self._named(QLabel(), "status", "State of the plugin")
         self.status.setWordWrap(True)
         self._lay_out()
@@ -70,7 +72,7 @@ class ParseDock(QWidget):
         escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         escape.activated.connect(self._cancel)
         self.image.currentIndexChanged.connect(self._refresh_controls)
-        viewer.layers.selection.events.active.connect(self._choose_parsed)
+        viewer.layers.events.removed.connect(self._forget_deleted)
         self._rest()
         self.status.setText("Ready. The model is loaded with the first run.")
 
@@ -92,6 +94,7 @@ class ParseDock(QWidget):
         form.addRow(buttons)
         form.addRow(self.progress)
         form.addRow("Threshold", self.threshold)
+        form.addRow("", self.boxes)
         form.addRow(self.status)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
@@ -158,6 +161,7 @@ class ParseDock(QWidget):
             self._refuse(f"There is not enough memory for labels of the shape {plane.shape}; crop the image first.")
             return
         self._parsed = parsed
+        self.boxes.follow(parsed)
         confident = [
             f"{mask.prompt} (confidence {mask.confidence:.2f})" for mask in masks if mask.mask(parsed.threshold).any()
         ]
@@ -192,8 +196,9 @@ class ParseDock(QWidget):
     def _describe(self) -> None:
         if self._parsed is not None:
             self._parsed.describe()
+            self.boxes.refresh()
 
-    def _choose_parsed(self, _event: Any = None) -> None:
+    def _forget_deleted(self, _event: Any = None) -> None:
         """Forget the result when its layer has been deleted, so that the slider does not move a ghost."""
         if self._parsed is not None and self._parsed.layer not in self._viewer.layers:
             self._parsed = None
@@ -207,5 +212,6 @@ class ParseDock(QWidget):
 
     def _leave(self) -> None:
         self._cancel()
-        self._viewer.layers.selection.events.active.disconnect(self._choose_parsed)
+        self.boxes.stop()
+        self._viewer.layers.events.removed.disconnect(self._forget_deleted)
         self.image.disconnect_viewer()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from napari_biomedparse.plugin.planes import Plane
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Image, Layer
 
 METADATA_KEY = "napari-biomedparse"
 
@@ -44,13 +45,6 @@ class ParsedLayer:
         self.layer = Labels(
             np.zeros(plane.shape, np.uint16),
             name=f"{source.name} · BiomedParse · {', '.join(prompts)}",
-            scale=source.scale,
-            translate=source.translate,
-            rotate=source.rotate,
-            shear=source.shear,
-            affine=source.affine.affine_matrix,
-            units=source.units,
-            axis_labels=source.axis_labels,
             opacity=0.5,
             colormap=label_colours(masks),
             metadata={
@@ -62,6 +56,7 @@ class ParsedLayer:
                     "plane": [None if isinstance(part, slice) else part for part in plane.index],
                 }
             },
+            **transforms(source),
         )
         self.paint(threshold)
         self.describe()
@@ -84,12 +79,29 @@ class ParsedLayer:
 
     def add_to(self, viewer: ViewerModel) -> Labels:
         """Show the layer right above its image."""
-        _settle_cursor(viewer)
-        source = self.plane.layer
-        viewer.layers.append(self.layer)
-        if source in viewer.layers:
-            viewer.layers.move(len(viewer.layers) - 1, viewer.layers.index(source) + 1)
+        place_above(viewer, self.layer, self.plane.layer)
         return self.layer
+
+
+def transforms(source: Image) -> dict[str, Any]:
+    """Return the arguments that make a layer lie where ``source`` lies."""
+    return {
+        "scale": source.scale,
+        "translate": source.translate,
+        "rotate": source.rotate,
+        "shear": source.shear,
+        "affine": source.affine.affine_matrix,
+        "units": source.units,
+        "axis_labels": source.axis_labels,
+    }
+
+
+def place_above(viewer: ViewerModel, layer: Layer, other: Layer) -> None:
+    """Add a layer right above another, or on top where that is gone."""
+    _settle_cursor(viewer)
+    viewer.layers.append(layer)
+    if other in viewer.layers:
+        viewer.layers.move(len(viewer.layers) - 1, viewer.layers.index(other) + 1)
 
 
 def label_colours(masks: Sequence[ObjectMask]) -> DirectLabelColormap:

@@ -67,6 +67,16 @@ class Plane:
         """Set the plane of ``data``, an array of :attr:`shape`, to ``values`` (H, W) as shown."""
         data[self.index] = values.T if self.transposed else values
 
+    def embed(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return places of the plane, rows and columns as shown (N, 2), as places in the layer's data (N, ndim)."""
+        places = np.empty((len(points), len(self.index)))
+        axes = [axis for axis, part in enumerate(self.index) if isinstance(part, slice)]
+        for axis, part in enumerate(self.index):
+            if not isinstance(part, slice):
+                places[:, axis] = part
+        places[:, axes[::-1] if self.transposed else axes] = points
+        return places
+
     @property
     def pixel_size(self) -> PixelSize | None:
         """Physical size of the plane's pixels, or None if the layer is measured in pixels."""

@@ -1,9 +1,9 @@
-"""One run in the background."""
+"""What is done in the background."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from napari_biomedparse.engine.session import Session
 from napari_biomedparse.plugin.planes import Plane
 
 if TYPE_CHECKING:
+    from napari_biomedparse.engine.boxes import Box
     from napari_biomedparse.engine.predictor import Step
     from napari_biomedparse.engine.results import ObjectMask
 
@@ -41,3 +42,9 @@ def parse_plane(
     except Exception as error:
         logger.exception("A run failed.")
         return Failure(f"The run failed: {type(error).__name__}: {error}. The log has the details; please report it.")
+
+
+@thread_worker(start_thread=False)  # type: ignore[untyped-decorator]
+def find_boxes(masks: Sequence[ObjectMask], threshold: float) -> list[list[Box]]:
+    """Find the boxes of each mask's separate objects."""
+    return [mask.boxes(threshold, instances=True) for mask in masks]

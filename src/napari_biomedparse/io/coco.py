@@ -1,0 +1,114 @@
+"""Objects of many images in one file, in the layout of the COCO data set (https://cocodataset.org/#format-data)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse import __version__
+from napari_biomedparse.engine.boxes import Box
+from napari_biomedparse.engine.labels import LabelImage
+from napari_biomedparse.engine.measure import Row
+
+
+class CocoDataset:
+    """Gathers images and their objects, one image after another.
+
+    Parameters
+    ----------
+    model
+        Name of the model, kept in the file.
+    groups
+        What is looked for in the images: prompt -> the group it belongs to, empty if unknown. Each becomes a category.
+    """
+
+    def __init__(self, model: str, groups: Mapping[str, str]) -> None:
+        self._info = {"program": "napari-biomedparse", "version": __version__, "model": model}
+        self._categories = {prompt: number for number, prompt in enumerate(groups, start=1)}
+        self._groups = dict(groups)
+        self._images: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+
+    def add(self, image: Path, labels: LabelImage, rows: Sequence[Row]) -> None:
+        """Add an image and an annotation per row.
+
+        Parameters
+        ----------
+        image
+            The image file; its name is kept, without folders.
+        labels
+            The image's labels.
+        rows
+            Their measurements, as :func:`~napari_biomedparse.engine.measure.measure_objects` gives them.
+        """
+        height, width = labels.values.shape
+        number = len(self._images) + 1
+        self._images.append({"id": number, "file_name": image.name, "width": width, "height": height})
+        for row in rows:
+            box = _box(row)
+            annotation = {
+                "id": len(self._annotations) + 1,
+                "image_id": number,
+                "category_id": self._categories[str(row["prompt"])],
+                "bbox": box.xywh,
+                "area": row["area_px"],
+                "score": box.score,
+                "iscrowd": 0,
+                "segmentation": {
+                    "counts": run_lengths(labels.values, int(row["label"]), box),
+                    "size": [height, width],
+                },
+            }
+            self._annotations.append(annotation)
+
+    def write(self, path: Path) -> None:
+        """Write everything that was added as JSON."""
+        content = {
+            "info": self._info,
+            "images": self._images,
+            "categories": [
+                {"id": number, "name": prompt, "supercategory": self._groups[prompt]}
+                for prompt, number in self._categories.items()
+            ],
+            "annotations": self._annotations,
+        }
+        path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _box(row: Row) -> Box:
+    top, left, bottom, right = (int(row[f"bbox_{side}_px"]) for side in ("top", "left", "bottom", "right"))
+    return Box(top, left, bottom, right, float(row["mean_probability"]))
+
+
+def run_lengths(values: NDArray[np.int32], value: int, box: Box) -> list[int]:
+    """Return the lengths of the runs of other pixels and of those equal to ``value``, by turns, down the columns.
+
+    Parameters
+    ----------
+    values
+        int32 (H, W).
+    value
+        The value whose pixels are meant; they lie in ``box``.
+    box
+        Spares looking at the rest of a large image.
+
+    Returns
+    -------
+    list of int
+        The first counts other pixels and may be 0, as in COCO's uncompressed run-length encoding.
+    """
+    height, width = values.shape
+    inside: NDArray[np.bool_] = values[box.top : box.bottom, box.left : box.right] == value
+    columns, rows = inside.T.nonzero()
+    # Places in the column-major image; a run goes on from the foot of a column to the head of the next.
+    places = (columns + box.left) * height + rows + box.top
+    starts = places[np.diff(places, prepend=-2) > 1]
+    ends = places[np.diff(places, append=height * width + 1) > 1] + 1
+    turns = np.stack([starts, ends], axis=1).ravel()
+    lengths: list[int] = np.diff(turns, prepend=0, append=height * width).tolist()
+    return lengths if lengths[-1] else lengths[:-1]

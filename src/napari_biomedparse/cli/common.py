@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 Model = Annotated[str, typer.Option(help="A preset's name or the path of a checkpoint.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str, typer.Option(help="float32, or where the device has units for it bfloat16, tf32, float16.")]
+TimePoint = Annotated[int | None, typer.Option(help="Time point of a series, from 0.")]
+Channel = Annotated[int | None, typer.Option(help="Channel, from 0.")]
+Section = Annotated[int | None, typer.Option(help="Section of a stack, from 0.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace results that are there already.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
 def fail(error: Exception | str) -> None:
@@ -37,6 +45,38 @@ def progress_bar(quiet: bool) -> Any:
     return Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty())
 
 
-def show_step(bar: Any, task: Any, step: Any) -> None:
+def run_over(
+    images: Sequence[Path], run: Callable[[Path, Callable[[Any], None]], dict[str, Any]], quiet: bool
+) -> tuple[list[dict[str, Any]], bool]:
+    """Run over images with a bar; one that fails is named and does not stop the others.
+
+    Parameters
+    ----------
+    images
+        The files.
+    run
+        Given a file and what to call with each of the engine's steps, returns a summary.
+    quiet
+        Whether to draw no bar.
+
+    Returns
+    -------
+    tuple
+        The summaries, and whether an image failed.
+    """
+    summaries: list[dict[str, Any]] = []
+    failed = False
+    with progress_bar(quiet) as bar:
+        for path in images:
+            task = bar.add_task(path.name, total=None)
+            try:
+                summaries.append(run(path, partial(_show_step, bar, task)))
+            except (ValueError, OSError) as error:
+                fail(error)
+                failed = True
+    return summaries, failed
+
+
+def _show_step(bar: Any, task: Any, step: Any) -> None:
     """Move a task's bar to an engine's step."""
     bar.update(task, completed=step.done, total=step.total)

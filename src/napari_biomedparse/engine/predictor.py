@@ -261,8 +261,7 @@ class Predictor:
         PromptError, ImageError
             As :meth:`segment`.
         """
-        if not self.model.config.meta_objects:
-            raise ValueError(f"The model {self.model.config.name!r} was not trained to recognise meta-objects.")
+        self.check_meta_objects()
         check_prompts(prompts)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image, scales=())
         names = meta_objects()
@@ -276,6 +275,17 @@ class Predictor:
             probabilities = self.model.classify(found, self._classes)[:, 1:].tolist()
         rows = [dict(zip(names, row, strict=True)) for row in probabilities]
         return [dict(sorted(row.items(), key=lambda entry: -entry[1])) for row in rows]
+
+    def check_meta_objects(self) -> None:
+        """Refuse :meth:`classify` before anything is computed.
+
+        Raises
+        ------
+        ValueError
+            If the model was not trained to do so.
+        """
+        if not self.model.config.meta_objects:
+            raise ValueError(f"The model {self.model.config.name!r} was not trained to recognise meta-objects.")
 
     def _run(self, encoded: EncodedImage, prompts: list[str]) -> Generator[Step, None, list[ObjectMask]]:
         by_scale: dict[Scale, list[str]] = {}

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.engine.boxes import Box, box_objects
+from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.results import ObjectMask
@@ -35,7 +37,7 @@ class Finding:
     mask
         The model's answer.
     p_value
-        Result of the presence test; None where the published table knows nothing of the object.
+        Result of the presence test; None (unknown) where the table has no distributions of the object.
     outcome
         ``"found"``; or why it was dropped: an ``"improbable"`` or ``"empty"`` mask, ``"covered"`` by a more probable
         object's, or ``"outvoted"``: it lost most of its pixels to others.
@@ -47,6 +49,11 @@ class Finding:
     p_value: float | None
     outcome: Outcome
     pixels: NDArray[np.bool_]
+
+    def boxes(self, instances: bool = False) -> list[Box]:
+        """Return a box around the pixels it keeps, or one around every separate object of them."""
+        objects = split_instances(self.pixels, self.mask.probability) if instances else self.pixels.astype(np.int32)
+        return box_objects(objects, self.pixels, self.mask.probability)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,14 @@ class Picture:
     path: Path
     pixels: NDArray[np.generic]
     pixel_size: PixelSize | None
+
+
+class PlaneIndex(NamedTuple):
+    """A plane of a file: time point, channel and section, from 0, each None where the file has just one."""
+
+    t: int | None
+    c: int | None
+    z: int | None
 
 
 def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int | None = None) -> Picture:

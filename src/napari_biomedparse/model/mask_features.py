@@ -25,7 +25,7 @@ class MaskFeatures(nn.Conv2d):
         Halving, quartering or eighthing a map bilinearly (``align_corners=False``) averages the 2 x 2 values in the
         middle of each cell. Averaging comes first here and the convolution visits only those places.
         """
-        averaged = F.avg_pool2d(F.pad(finest, (1, 1, 1, 1)), 2, stride=1)
+        averaged = F.avg_pool2d(finest, 2, stride=1, padding=1)
         eighth, quarter, half = (self._visit(averaged, factor) for factor in (8, 4, 2))
         return eighth, quarter, half
 

@@ -88,7 +88,7 @@ class PixelDecoder(nn.Module):
         x = F.relu(self.outputs[0](tokens.transpose(1, 2).unflatten(2, (height, width))))
         levels = [x]
         for map_, lateral, output in zip(reversed(maps[:-1]), self.laterals, self.outputs[1:], strict=True):
-            x = lateral(map_) + F.interpolate(x, size=map_.shape[2:], mode="nearest")
+            x = lateral(map_).add_(F.interpolate(x, size=map_.shape[2:], mode="nearest"))
             x = F.relu(output(x), inplace=True)
             levels.append(x)
         return levels[:3], levels[3]

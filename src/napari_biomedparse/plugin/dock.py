@@ -166,9 +166,11 @@ class ParseDock(QWidget):
             f"{mask.prompt} (confidence {mask.confidence:.2f})" for mask in masks if mask.mask(parsed.threshold).any()
         ]
         absent = [mask.prompt for mask in masks if not mask.mask(parsed.threshold).any()]
+        deaf = [mask.prompt for mask in masks if not mask.depends_on_words]
         unknown = [mask.prompt for mask in masks if find_object(mask.prompt) is None]
         sentences = [f"Found {', '.join(confident)}."] if confident else []
         sentences += [f"Not found: {', '.join(absent)}."] if absent else []
+        sentences += [f"Does not depend on your words: {', '.join(deaf)}."] if deaf else []
         sentences += [f"Not in the vocabulary, so less certain: {', '.join(unknown)}."] if unknown else []
         self.status.setText(" ".join(sentences))
 

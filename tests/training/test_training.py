@@ -99,7 +99,7 @@ def test_losses_reward_the_right_mask(tiny_model):
     logits = torch.einsum("bpqc,bchw->bpqhw", heads[-1].masks, features)
     drawn = (logits[:, :, 0] > 0).float()
     target = torch.nn.functional.interpolate(drawn, (64, 64))
-    last = [type(heads[-1])(heads[-1].texts[:, :, :1], 50 * heads[-1].masks[:, :, :1])]
+    last = [type(heads[-1])(heads[-1].states[:, :, :1], 50 * heads[-1].masks[:, :, :1])]
     right = prompt_losses(tiny_model, image, text, last, target, LossConfig(points=256))
     wrong = prompt_losses(tiny_model, image, text, last, 1 - target, LossConfig(points=256))
     assert right["mask"] < 0.2 * wrong["mask"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,7 @@ def unlay(logits: Tensor, frame: Frame, size: int) -> Tensor:
     return rows.to(logits) @ logits @ columns.to(logits).T
 
 
+@lru_cache(maxsize=64)
 def _sampling(known: int, wanted: int, start: int, length: int, size: int) -> Tensor:
     """Return the weights (wanted, known) that read ``wanted`` pixels from a map's ``known`` along one axis."""
     place = (start + (torch.arange(wanted) + 0.5) * length / wanted) / size * known - 0.5

@@ -53,7 +53,7 @@ def plan_tiles(shape: tuple[int, int], side: int, overlap: int) -> list[Tile]:
 
 
 class Blend:
-    """Mean of overlapping tiles, weighted down linearly towards each tile's border.
+    """Mean of overlapping tiles, weighted down linearly towards each tile's border; a tile that covers all is all.
 
     Parameters
     ----------
@@ -69,6 +69,7 @@ class Blend:
         self._sum = np.zeros((planes, *shape), np.float32)
         self._weight = np.zeros(shape, np.float32)
         self._ramp = max(1, overlap)
+        self._whole: NDArray[np.float32] | None = None
 
     def _window(self, tile: Tile) -> NDArray[np.float32]:
         def axis(length: int) -> NDArray[np.float32]:
@@ -79,10 +80,13 @@ class Blend:
 
     def add(self, tile: Tile, values: NDArray[np.float32]) -> None:
         """Add a tile's values, (planes, tile.height, tile.width)."""
+        if (tile.height, tile.width) == self._weight.shape:
+            self._whole = values
+            return
         window = self._window(tile)
         self._sum[:, *tile.slices] += window * values
         self._weight[tile.slices] += window
 
     def result(self) -> NDArray[np.float32]:
         """Return the blended planes, (planes, H, W)."""
-        return self._sum / self._weight
+        return self._sum / self._weight if self._whole is None else self._whole

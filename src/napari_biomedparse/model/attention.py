@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,17 +29,17 @@ class Attention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:-1], self.heads, self.dim // self.heads).transpose(-3, -2)
 
-    def _project(self, x: Tensor, part: int) -> Tensor:
-        rows = slice(part * self.dim, (part + 1) * self.dim)
-        return self._split(F.linear(x, self.project_in[rows], self.bias_in[rows]))
+    def _project(self, x: Tensor, first: int, count: int = 1) -> Sequence[Tensor]:
+        """Project to ``count`` of query, key and value, counted from ``first``: (B, heads, N, C / heads) each."""
+        rows = slice(first * self.dim, (first + count) * self.dim)
+        projected = F.linear(x, self.project_in[rows], self.bias_in[rows])
+        return [self._split(part) for part in projected.split(self.dim, dim=-1)]
 
     def keys_values(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Project keys and values, (B, N, C) each, to (B, heads, N, C / heads)."""
-        return self._project(key, 1), self._project(value, 2)
+        return self._project(key, 1)[0], self._project(value, 2)[0]
 
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None = None, causal: bool = False
-    ) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None = None) -> Tensor:
         """Attend to projected keys and values.
 
         Parameters
@@ -48,24 +49,36 @@ class Attention(nn.Module):
         key, value
             (B, heads, N, C / heads) from :meth:`keys_values`.
         visible
-            bool, broadcastable to (B, heads, M, N); True where a key may be seen.
-        causal
-            Whether position m sees only positions up to m.
+            Broadcastable to (B, heads, M, N): bool, True where a key may be seen; or float, added to the scores.
 
         Returns
         -------
         Tensor
             (B, M, C).
         """
-        mixed = F.scaled_dot_product_attention(self._project(query, 0), key, value, attn_mask=visible, is_causal=causal)
+        return self._mix(self._project(query, 0)[0], key, value, visible, causal=False)
+
+    def forward(self, x: Tensor, value: Tensor, visible: Tensor | None = None, causal: bool = False) -> Tensor:
+        """Attend from and to ``x``, reading ``value``, both (B, N, C).
+
+        Parameters
+        ----------
+        x
+            What queries and keys are projected from.
+        value
+            What values are projected from.
+        visible
+            As for :meth:`attend`.
+        causal
+            Whether position n sees only positions up to n.
+        """
+        query, key = self._project(x, 0, 2)
+        return self._mix(query, key, self._project(value, 2)[0], visible, causal)
+
+    def _mix(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None, causal: bool) -> Tensor:
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)
         out: Tensor = self.project_out(mixed.transpose(-3, -2).flatten(-2))
         return out
-
-    def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None = None, causal: bool = False
-    ) -> Tensor:
-        """Attend from ``query`` (B, M, C) to ``key`` and ``value`` (B, N, C)."""
-        return self.attend(query, *self.keys_values(key, value), visible, causal)
 
 
 def sine_positions(height: int, width: int, dim: int, like: Tensor) -> Tensor:

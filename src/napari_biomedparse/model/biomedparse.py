@@ -84,11 +84,10 @@ class BiomedParse(nn.Module):
     def decode(self, image: ImageFeatures, text: TextFeatures) -> DecodedPrompts:
         """Decode P prompts on each of B encoded images, each on its own."""
         heads = self.mask_decoder(image, text.repeat(len(image.finest)))[-1]
-        similarity = self.mask_decoder.similarity(heads.texts, text.embedding)
+        texts = self.mask_decoder.texts(heads.states)
+        similarity = self.mask_decoder.similarity(texts, text.embedding)
         query = similarity.argmax(dim=-1)
-        mask, found = (
-            head.take_along_dim(query[..., None, None], dim=2)[:, :, 0] for head in (heads.masks, heads.texts)
-        )
+        mask, found = (part.take_along_dim(query[..., None, None], dim=2)[:, :, 0] for part in (heads.masks, texts))
         logits = self.pixel_decoder.mask_features.logits(mask, image.finest)
         return DecodedPrompts(logits, similarity, query, found)
 

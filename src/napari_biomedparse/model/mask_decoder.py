@@ -51,9 +51,9 @@ def normalise_embedding(embedding: Tensor) -> Tensor:
 
 
 class QueryHeads(NamedTuple):
-    """Prediction heads of all queries: ``texts`` and ``masks``, both (B, P, Q, dim)."""
+    """The queries between two layers: their normalised ``states`` and mask embeddings ``masks``, both (B, P, Q, dim)."""
 
-    texts: Tensor
+    states: Tensor
     masks: Tensor
 
 
@@ -80,10 +80,9 @@ class DecoderLayer(nn.Module):
         out: Tensor = self.cross_norm(queries + seen)
         return out
 
-    def exchange(self, states: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
-        """Let each prompt's queries and tokens (B * P, Q + T, dim) see each other."""
-        placed = states + positions
-        states = self.self_norm(states + self.self_attention(placed, placed, states, visible))
+    def exchange(self, states: Tensor, positions: Tensor, hidden: Tensor) -> Tensor:
+        """Let each prompt's queries and tokens (B * P, Q + T, dim) see each other, but where ``hidden`` is -inf."""
+        states = self.self_norm(states + self.self_attention(states + positions, states, hidden))
         out: Tensor = self.feedforward_norm(states + self.feedforward(states))
         return out
 
@@ -143,7 +142,7 @@ class MaskDecoder(nn.Module):
 
     def _heads(self, queries: Tensor) -> QueryHeads:
         normed = self.norm(queries)
-        return QueryHeads(normed @ self.text_head, self.mask_head(normed))
+        return QueryHeads(normed, self.mask_head(normed))
 
     @staticmethod
     @torch.no_grad()
@@ -176,18 +175,23 @@ class MaskDecoder(nn.Module):
         tokens = text.tokens
         # Token positions are a copy of their first contents and stay fixed.
         all_positions = torch.cat([self.query_positions.expand(images * prompts, -1, -1), tokens], dim=1)
-        # (B * P, 1, 1, Q + T): a padded token is seen by nobody.
+        # (B * P, 1, 1, Q + T), added to the scores: a padded token is seen by nobody.
         valid = F.pad(text.valid, (count, 0), value=True)[:, None, None]
+        hidden = torch.zeros_like(valid, dtype=queries.dtype).masked_fill(~valid, float("-inf"))
         heads = [self._heads(queries)]
         for index, layer in enumerate(self.layers):
             visible = self._visible(heads[-1].masks, image.resized[index % len(image.resized)])
             queries = layer.look(queries, queries + positions, image.keys[index], image.values[index], visible)
             states = torch.cat([queries.reshape(images * prompts, count, dim), tokens], dim=1)
-            states = layer.exchange(states, all_positions, valid)
+            states = layer.exchange(states, all_positions, hidden)
             queries, tokens = states[:, :count].reshape(images, prompts * count, dim), states[:, count:]
             heads.append(self._heads(queries))
         shape = (images, prompts, count, dim)
-        return [QueryHeads(head.texts.reshape(shape), head.masks.reshape(shape)) for head in heads]
+        return [QueryHeads(head.states.reshape(shape), head.masks.reshape(shape)) for head in heads]
+
+    def texts(self, states: Tensor) -> Tensor:
+        """Return what normalised queries, (..., dim), found, in the space of the texts."""
+        return states @ self.text_head
 
     def similarity(self, texts: Tensor, embedding: Tensor) -> Tensor:
         """Compare queries with their prompt.

@@ -24,8 +24,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor) -> Tensor:
         """Update ``x`` (B, N, C); ``positions`` (N, C) are added to query and key only."""
-        placed = x + positions
-        x = self.norm1(x + self.attention(placed, placed, x))
+        x = self.norm1(x + self.attention(x + positions, x))
         out: Tensor = self.norm2(x + self.feedforward(x))
         return out
 

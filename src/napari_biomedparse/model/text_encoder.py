@@ -56,7 +56,7 @@ class TextBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Update ``x``, (P, T, width)."""
         normed = self.norm1(x)
-        x = x + self.attention(normed, normed, normed, causal=True)
+        x = x + self.attention(normed, normed, causal=True)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 

@@ -84,7 +84,8 @@ def prompt_losses(
     embedding = text.embedding.reshape(images, prompts, -1)
     totals = {name: target.new_zeros(()) for name in ("text", "mask", "dice")}
     for head in heads:
-        words = model.mask_decoder.similarity(head.texts, embedding).log_softmax(dim=-1)
+        texts = model.mask_decoder.texts(head.states)
+        words = model.mask_decoder.similarity(texts, embedding).log_softmax(dim=-1)
         matched = _match(words, head.masks, features[..., : config.points], truth[..., : config.points], config)
         chosen = head.masks.take_along_dim(matched[..., None, None], dim=2)[:, :, 0]
         logits = torch.einsum("bpc,bcn->bpn", chosen, features).float()

@@ -33,7 +33,7 @@ class Attention(nn.Module):
         """Project to ``count`` of query, key and value, counted from ``first``: (B, heads, N, C / heads) each."""
         rows = slice(first * self.dim, (first + count) * self.dim)
         projected = F.linear(x, self.project_in[rows], self.bias_in[rows])
-        return [self._split(part) for part in projected.split(self.dim, dim=-1)]
+        return [self._split(part) for part in torch.split(projected, self.dim, dim=-1)]
 
     def keys_values(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Project keys and values, (B, N, C) each, to (B, heads, N, C / heads)."""

@@ -245,3 +245,21 @@ def test_samples_open(viewer, key):
 
 def test_the_dock_class_is_the_manifests(dock):
     assert isinstance(dock, ParseDock)
+
+
+def test_a_result_that_does_not_depend_on_the_words_is_reported(viewer, dock, qtbot, fluorescence, monkeypatch):
+    viewer.add_image(fluorescence[0][:96, :96])
+    parse(dock, qtbot, "nuclei")
+    status = find(dock, QLabel, "status")
+    assert "your words" not in status.text()
+    # From now on the model hears "nuclei", whatever it is told.
+    predictor = dock._session._predictor
+    heard = predictor.model.encode_text(["nuclei"])
+    monkeypatch.setattr(
+        predictor.model,
+        "encode_text",
+        lambda prompts: type(heard)(*(part.repeat(len(prompts), *[1] * (part.ndim - 1)) for part in heard)),
+    )
+    predictor.cache.clear()
+    parse(dock, qtbot, "nuclei")
+    assert "Does not depend on your words: nuclei." in status.text()

@@ -42,8 +42,8 @@ class View:
 class EncodedImage:
     """An image ready for prompts, from :meth:`~napari_biomedparse.Predictor.encode`.
 
-    Its encoding is kept by the predictor, under a key made from the pixels; what had to be dropped there is computed
-    again when a prompt needs it.
+    It belongs to the predictor that made it, which keeps its encoding under a key made from the pixels; what had to be
+    dropped there is computed again when a prompt needs it.
 
     Attributes
     ----------

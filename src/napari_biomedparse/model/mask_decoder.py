@@ -51,7 +51,7 @@ def normalise_embedding(embedding: Tensor) -> Tensor:
 
 
 class QueryHeads(NamedTuple):
-    """The queries between two layers, normalised ``states`` and their mask embeddings ``masks``, both (B, P, Q, dim)."""
+    """The queries between two layers: normalised ``states`` and mask embeddings ``masks``, both (B, P, Q, dim)."""
 
     states: Tensor
     masks: Tensor

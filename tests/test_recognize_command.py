@@ -10,6 +10,7 @@ from skimage.io import imread, imsave
 from typer.testing import CliRunner
 
 from napari_biomedparse.cli import app
+from napari_biomedparse.ontology import RecognitionTable
 from tests.conftest import ROOT
 
 FLUORESCENCE = ROOT / "resources/samples/fluorescent_nuclei.png"
@@ -84,3 +85,14 @@ def test_an_image_whose_modality_cannot_be_guessed_asks_for_it(tmp_path):
     done = run("recognize", tmp_path / "grey.png", "--output", tmp_path / "out")
     assert done.exit_code == 2
     assert "name its modality, one of: Electron" in done.stderr
+
+
+def test_objects_without_a_distribution_are_unknown_and_kept(tmp_path):
+    weights = tmp_path / "own.safetensors"
+    weights.write_bytes((ROOT / "resources/models/mini.safetensors").read_bytes())
+    RecognitionTable({"Blood": ("left lung", "nucleus")}).write(tmp_path / "own.recognition.json")
+    done = run("recognize", FLUORESCENCE, "--model", weights, "--modality", "Blood", "--json", "--output", tmp_path)
+    assert done.exit_code == 0, done.output
+    rows = {row["prompt"]: row for row in read_rows(json.loads(done.stdout)[0]["table"])}
+    assert {row["p_value"] for row in rows.values()} == {"unknown"}
+    assert (rows["nucleus"]["outcome"], rows["left lung"]["outcome"]) == ("found", "empty")

@@ -96,7 +96,7 @@ def _row(finding: Finding, meta: dict[str, float]) -> Row:
         mask.prompt,
         mask.object.id if mask.object else "",
         finding.outcome,
-        "" if finding.p_value is None else float(f"{finding.p_value:.4g}"),
+        "unknown" if finding.p_value is None else float(f"{finding.p_value:.4g}"),
         round(mask.confidence, 4),
         "" if mask.control is None else round(mask.control, 4),
         int(finding.pixels.sum()),

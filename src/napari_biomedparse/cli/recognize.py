@@ -87,8 +87,8 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
         table = Table("object", "outcome", "p-value", "confidence", "area (px)")
         table.title = f"{Path(summary['image']).name}: {summary['modality']}{how}"
         for row in summary["findings"]:
-            p_value = "unknown" if row["p_value"] == "" else f"{row['p_value']:.3f}"
-            table.add_row(row["prompt"], row["outcome"], p_value, f"{row['confidence']:.2f}", str(row["area_px"]))
+            values = (row["outcome"], row["p_value"], f"{row['confidence']:.2f}", row["area_px"])
+            table.add_row(row["prompt"], *map(str, values))
         Console().print(table)
     if summaries:
         typer.echo(f"Labels and tables are in {Path(summaries[0]['labels']).parent}.")

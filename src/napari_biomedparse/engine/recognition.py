@@ -14,7 +14,7 @@ from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.ontology import ModalityError, RecognitionTable
+from napari_biomedparse.ontology import Distributions, ModalityError, RecognitionTable
 
 # Below this p-value an object counts as absent (published recommendation).
 LIMIT = 0.05
@@ -125,7 +125,7 @@ def guess_modality(
         modality: names
         for modality, names in table.lists.items()
         if any(
-            pairs is not None and (len(set(pairs[1:])) > 1) == coloured
+            pairs is not None and _is_of_coloured(pairs) == coloured
             for pairs in (table.distributions(modality, name) for name in names)
         )
     }
@@ -141,6 +141,12 @@ def guess_modality(
         known = ", ".join(table.lists) or "this model has none"
         raise ModalityError(f"The kind of image could not be guessed; name its modality, one of: {known}.")
     return best, scores
+
+
+def _is_of_coloured(pairs: Distributions) -> bool:
+    """Return whether the means of red, green and blue that an object's distributions expect differ visibly."""
+    means = [alpha / (alpha + beta) for alpha, beta in pairs[1:]]
+    return (max(means) - min(means)) * 256 > COLOURED
 
 
 def is_coloured(rgb: NDArray[np.uint8]) -> bool:

@@ -172,7 +172,7 @@ PRESETS: dict[str, ModelConfig] = {
     "biomedparse-v1": ModelConfig(name="biomedparse-v1", input_size=1024, dim=512, meta_objects=True),
     "mini": ModelConfig(
         name="mini",
-        input_size=192,
+        input_size=256,
         dim=64,
         cell_zoom=2.0,
         cell_fill=False,
@@ -181,7 +181,8 @@ PRESETS: dict[str, ModelConfig] = {
         ),
         pixel_decoder=PixelDecoderConfig(layers=2, heads=4, feedforward=256),
         text_encoder=TextEncoderConfig(width=64, token_width=32, heads=4, layers=3),
-        mask_decoder=MaskDecoderConfig(queries=16, layers=6, heads=4, feedforward=256),
+        # Trained with six layers, of which the last three changed no score by more than chance.
+        mask_decoder=MaskDecoderConfig(queries=16, layers=3, heads=4, feedforward=256),
     ),
 }
 

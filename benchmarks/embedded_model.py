@@ -59,6 +59,8 @@ def measure_prompts(pixels: np.ndarray, first: str, second: str) -> tuple[float,
 
 
 def _ask_two(predictor: Predictor, pixels: np.ndarray, first: str, second: str) -> tuple[float, float]:
+    # Otherwise the image would be known from the round before.
+    predictor.cache.clear()
     began = time.perf_counter()
     encoded = predictor.encode(pixels, scales=())
     predictor.segment(encoded, [first])

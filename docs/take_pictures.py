@@ -14,19 +14,20 @@ from qtpy.QtTest import QTest
 
 IMAGES = Path(__file__).parent / "images"
 PICTURES = {
-    "fluorescence": ("fluorescent_nuclei", "nuclei"),
-    "histology": ("histology", "cell nuclei"),
+    "fluorescence": ("fluorescent_nuclei", "nuclei", True),
+    "histology": ("histology", "cell nuclei", False),
 }
 
 
-def take(sample: str, prompt: str, path: Path) -> None:
-    """Open a sample, parse a prompt and save a picture of the whole window."""
+def take(sample: str, prompt: str, boxes: bool, path: Path) -> None:
+    """Open a sample, parse a prompt, show boxes or not, and save a picture of the whole window."""
     viewer = napari.Viewer()
     viewer.window.resize(1300, 800)
     viewer.open_sample("napari-biomedparse", sample)
     _, dock = viewer.window.add_plugin_dock_widget("napari-biomedparse", "Segment with words")
     QTest.qWait(1000)
     dock.prompt.setText(prompt)
+    dock.boxes.setChecked(boxes)
     dock.parse.click()
     while dock.cancel.isEnabled():
         QTest.qWait(100)
@@ -38,5 +39,5 @@ def take(sample: str, prompt: str, path: Path) -> None:
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    for name, (sample, prompt) in PICTURES.items():
-        take(sample, prompt, IMAGES / f"{name}.png")
+    for name, (sample, prompt, boxes) in PICTURES.items():
+        take(sample, prompt, boxes, IMAGES / f"{name}.png")

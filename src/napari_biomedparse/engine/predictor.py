@@ -339,7 +339,8 @@ class Predictor:
         """Return the probabilities of P prompts on B tiles, (B, P, h, w)."""
         size = self.model.config.input_size
         parts = [unlay(decoded.logits.float(), frame, size).sigmoid_() for decoded in self._decode(features, text)]
-        probabilities: NDArray[np.float32] = torch.cat(parts, dim=1).cpu().numpy()
+        together = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        probabilities: NDArray[np.float32] = together.cpu().numpy()
         return probabilities
 
     def _decode(self, features: ImageFeatures, text: TextFeatures) -> Iterator[DecodedPrompts]:

@@ -18,8 +18,8 @@ SAME = 0.9
 
 def overlap(found: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return overlap over union of two masks, 0 where either is empty."""
-    both = int((found & other).sum())
-    return both / int((found | other).sum()) if both else 0.0
+    both = np.count_nonzero(found & other)
+    return both / (np.count_nonzero(found) + np.count_nonzero(other) - both) if both else 0.0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +67,17 @@ class Blend:
     """
 
     def __init__(self, planes: int, shape: tuple[int, int], overlap: int) -> None:
-        self._sum = np.zeros((planes, *shape), np.float32)
-        self._weight = np.zeros(shape, np.float32)
+        self._shape = (planes, *shape)
         self._ramp = max(1, overlap)
         self._whole: NDArray[np.float32] | None = None
+
+    @cached_property
+    def _sum(self) -> NDArray[np.float32]:
+        return np.zeros(self._shape, np.float32)
+
+    @cached_property
+    def _weight(self) -> NDArray[np.float32]:
+        return np.zeros(self._shape[1:], np.float32)
 
     def _window(self, tile: Tile) -> NDArray[np.float32]:
         def axis(length: int) -> NDArray[np.float32]:
@@ -80,7 +88,7 @@ class Blend:
 
     def add(self, tile: Tile, values: NDArray[np.float32]) -> None:
         """Add a tile's values, (planes, tile.height, tile.width)."""
-        if (tile.height, tile.width) == self._weight.shape:
+        if (tile.height, tile.width) == self._shape[1:]:
             self._whole = values
             return
         window = self._window(tile)

@@ -72,8 +72,12 @@ class Attention(nn.Module):
         causal
             Whether position n sees only positions up to n.
         """
-        query, key = self._project(x, 0, 2)
-        return self._mix(query, key, self._project(value, 2)[0], visible, causal)
+        if value is x:
+            query, key, content = self._project(x, 0, 3)
+        else:
+            query, key = self._project(x, 0, 2)
+            (content,) = self._project(value, 2)
+        return self._mix(query, key, content, visible, causal)
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None, causal: bool) -> Tensor:
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=causal)

@@ -197,7 +197,7 @@ def test_what_does_not_depend_on_the_words_is_flagged(predictor, fluorescence):
     deaf.model = _Deaf(predictor.model, text)
     (same,) = deaf.segment(pixels, ["nuclei"])
     assert same.control > 0.9
-    assert not same.depends_on_words
+    assert same.depends_on_words is False
     (empty,) = predictor.segment(np.zeros((64, 64), np.uint8), ["nuclei"])
     assert empty.control == 0
 

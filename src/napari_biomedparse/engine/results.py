@@ -18,8 +18,8 @@ SAME = 0.9
 
 def overlap(found: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return overlap over union of two masks, 0 where either is empty."""
-    both = np.count_nonzero(found & other)
-    return both / (np.count_nonzero(found) + np.count_nonzero(other) - both) if both else 0.0
+    both, one, two = (int(np.count_nonzero(mask)) for mask in (found & other, found, other))
+    return both / (one + two - both) if both else 0.0
 
 
 @dataclass(frozen=True)

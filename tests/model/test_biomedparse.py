@@ -58,3 +58,16 @@ def test_the_shortcuts_around_the_mask_features_are_exact(tiny_model, image, rng
     for small in features.resized:
         resized = F.interpolate(expected, small.shape[2:], mode="bilinear", align_corners=False)
         torch.testing.assert_close(torch.einsum("bpc,bchw->bphw", masks, small), resized, rtol=1e-4, atol=1e-4)
+
+
+def test_prompts_are_decoded_in_half_precision_too(tiny_model):
+    """What CUDA is offered, here on the CPU: nothing in the decoder may insist on float32."""
+    image = tiny_model.encode_image(torch.rand(2, 3, 64, 64) * 255)
+    prompts = ["liver", "left kidney in abdominal CT"]
+    with torch.inference_mode():
+        exact = tiny_model.decode(image, tiny_model.encode_text(prompts))
+        with torch.autocast("cpu", torch.bfloat16):
+            half = tiny_model.decode(image, tiny_model.encode_text(prompts))
+    assert half.logits.dtype == torch.bfloat16
+    assert half.similarity.dtype == torch.float32
+    torch.testing.assert_close(half.similarity, exact.similarity, rtol=0.1, atol=0.3)

@@ -210,4 +210,5 @@ class MaskDecoder(nn.Module):
         """
         texts, embedding = normalise_embedding(texts.float()), normalise_embedding(embedding.float())
         scale = self.logit_scale.float().exp().clamp(max=MAX_SCALE)
-        return scale * (texts @ embedding[..., None])[..., 0]
+        # A sum of products, as a matrix product would not stay in float32 under autocast, and choices hang on it.
+        return scale * (texts * embedding[..., None, :]).sum(dim=-1)

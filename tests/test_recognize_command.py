@@ -51,6 +51,7 @@ def test_what_is_found_is_labelled_boxed_and_the_modality_guessed(tmp_path):
         (row,) = read_rows(summary["table"])
         assert (row["prompt"], row["outcome"]) == ("nucleus", "found")
         assert float(row["p_value"]) > 0.05
+        assert row["depends_on_words"] == "True"
         labels = imread(summary["labels"])
         assert int(row["area_px"]) == (labels == 1).sum() > 1000
         inside = np.nonzero(labels)

@@ -16,7 +16,7 @@ from napari_biomedparse.io.read import PlaneIndex, read_picture
 from napari_biomedparse.io.write import write_table
 
 FINDING_COLUMNS = (
-    *("prompt", "object", "outcome", "p_value", "confidence", "control", "area_px"),
+    *("prompt", "object", "outcome", "p_value", "confidence", "depends_on_words", "area_px"),
     *("bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px", "meta_object", "meta_probability"),
 )
 
@@ -98,7 +98,7 @@ def _row(finding: Finding, meta: dict[str, float]) -> Row:
         finding.outcome,
         "unknown" if finding.p_value is None else float(f"{finding.p_value:.4g}"),
         round(mask.confidence, 4),
-        "" if mask.control is None else round(mask.control, 4),
+        mask.depends_on_words,
         int(finding.pixels.sum()),
         *box,
         name,

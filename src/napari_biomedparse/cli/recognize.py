@@ -87,7 +87,8 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
         table = Table("object", "outcome", "p-value", "confidence", "area (px)")
         table.title = f"{Path(summary['image']).name}: {summary['modality']}{how}"
         for row in summary["findings"]:
-            values = (row["outcome"], row["p_value"], f"{row['confidence']:.2f}", row["area_px"])
+            confidence = f"{row['confidence']:.2f}" + ("" if row["depends_on_words"] else " (whatever the words)")
+            values = (row["outcome"], row["p_value"], confidence, row["area_px"])
             table.add_row(row["prompt"], *map(str, values))
         Console().print(table)
     if summaries:

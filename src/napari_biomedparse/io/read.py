@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from napari_biomedparse.engine.measure import PixelSize
 from napari_biomedparse.engine.preprocess import ImageError, check_image, check_width
 
+logger = logging.getLogger(__name__)
+
 
 class ReadError(ValueError):
     """A file that cannot be read; the message says why and what to do."""
@@ -100,7 +102,10 @@ def _open(path: Path) -> Any:
     try:
         return Reader(path)
     except Exception as error:
-        raise ReadError(f"{path} cannot be read as an image: {_first_line(error)}") from error
+        logger.info("%s: %s", path, error)
+        raise ReadError(
+            f"{path} cannot be read as an image: it is damaged or none, or its format needs another plug-in of bioio."
+        ) from error
 
 
 def _index(path: Path, image: Any, name: str, given: int | None) -> int:

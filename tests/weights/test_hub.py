@@ -32,8 +32,9 @@ def left_over(folder):
     return [path for path in folder.rglob("*") if "incomplete" in path.name]
 
 
-def test_a_file_is_downloaded_once_and_found_without_network(hub, tmp_path):
+def test_a_file_is_downloaded_once_and_found_without_network(hub, tmp_path, capsys):
     path = locate(NAME)
+    assert f"SHA-256 {hashlib.sha256(CONTENT).hexdigest()}, as published" in capsys.readouterr().err
     assert path.read_bytes() == CONTENT
     assert path == tmp_path / f"cache/models--microsoft--BiomedParse/snapshots/{COMMIT}/biomedparse_v1.pt"
     assert check_cached(path).published

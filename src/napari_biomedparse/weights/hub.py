@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +114,9 @@ def _fetch(file: HubFile, url: str, partial: Path, size: int) -> None:
 
 
 def _check(file: HubFile, partial: Path, etag: str) -> None:
-    """Delete and refuse a file whose checksum is not the published one."""
+    """Delete and refuse a file whose checksum is not the published one; show it where the progress was shown."""
+    from huggingface_hub.utils import are_progress_bars_disabled, tqdm  # type: ignore[attr-defined]
+
     sha256 = sha256_of(partial)
     if _is_sha256(etag) and sha256 != etag:
         partial.unlink()
@@ -121,7 +124,11 @@ def _check(file: HubFile, partial: Path, etag: str) -> None:
             f"What came as {file.name} is not what {endpoint()} published (SHA-256 {sha256}, not {etag}) and was "
             "deleted; run this again, and check the proxy if it happens twice."
         )
-    logger.info("%s: SHA-256 %s%s", file.name, sha256, "" if _is_sha256(etag) else ", which the hub does not publish")
+    verdict = "as published" if _is_sha256(etag) else "the hub publishes none to compare it with"
+    note = f"{file.name}: SHA-256 {sha256}, {verdict}"
+    logger.info(note)
+    if not are_progress_bars_disabled():
+        tqdm.write(note, file=sys.stderr)
 
 
 def _is_sha256(name: str) -> bool:

@@ -22,17 +22,6 @@ FEATURES = ["index", "prompt", "object", "score", "top", "left", "bottom", "righ
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def dock(viewer):
-    _, widget = viewer.window.add_plugin_dock_widget("napari-biomedparse", "Segment with words")
-    return widget
-
-
-@pytest.fixture
 def gate(monkeypatch):
     """Boxes are found only once this event has been set."""
     event, find = threading.Event(), ObjectMask.boxes

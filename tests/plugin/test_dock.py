@@ -13,17 +13,6 @@ RUN = 60_000
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def dock(viewer):
-    _, widget = viewer.window.add_plugin_dock_widget("napari-biomedparse", "Segment with words")
-    return widget
-
-
-@pytest.fixture
 def notes(monkeypatch):
     """Sentences shown as napari notifications."""
     from napari.utils.notifications import notification_manager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,19 @@ def run_over(
                 fail(error)
                 failed = True
     return summaries, failed
+
+
+def finish(
+    summaries: list[dict[str, Any]], failed: bool, as_json: bool, show: Callable[[list[dict[str, Any]]], None]
+) -> None:
+    """Print the summaries, as JSON or as ``show`` does, and end with code 2 if an image failed."""
+    if as_json:
+        typer.echo(json.dumps(summaries, ensure_ascii=False))
+    elif summaries:
+        show(summaries)
+        typer.echo(f"Labels and tables are in {Path(summaries[0]['labels']).parent}.")
+    if failed:
+        raise typer.Exit(2)
 
 
 def _show_step(bar: Any, task: Any, step: Any) -> None:

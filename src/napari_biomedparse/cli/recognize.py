@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from napari_biomedparse.cli.common import (
     Section,
     TimePoint,
     clear_errors,
+    finish,
     run_over,
 )
 
@@ -70,12 +70,7 @@ def recognize(
     if dataset is not None and summaries:
         with clear_errors():
             dataset.write(outputs.coco_path)
-    if as_json:
-        typer.echo(json.dumps(summaries, ensure_ascii=False))
-    else:
-        _print_summaries(summaries)
-    if failed:
-        raise typer.Exit(2)
+    finish(summaries, failed, as_json, _print_summaries)
 
 
 def _print_summaries(summaries: list[dict[str, Any]]) -> None:
@@ -91,5 +86,3 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
             values = (row["outcome"], row["p_value"], confidence, row["area_px"])
             table.add_row(row["prompt"], *map(str, values))
         Console().print(table)
-    if summaries:
-        typer.echo(f"Labels and tables are in {Path(summaries[0]['labels']).parent}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from napari_biomedparse.cli.common import (
     Section,
     TimePoint,
     clear_errors,
+    finish,
     run_over,
 )
 
@@ -64,12 +64,7 @@ def segment(
     if dataset is not None and summaries:
         with clear_errors():
             dataset.write(outputs.coco_path)
-    if as_json:
-        typer.echo(json.dumps(summaries, ensure_ascii=False))
-    else:
-        _print_summaries(summaries)
-    if failed:
-        raise typer.Exit(2)
+    finish(summaries, failed, as_json, _print_summaries)
 
 
 def _print_summaries(summaries: list[dict[str, Any]]) -> None:
@@ -86,6 +81,4 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
                 str(entry["objects"]),
                 str(entry["area_px"]),
             )
-    if summaries:
-        Console().print(table)
-        typer.echo(f"Labels and tables are in {Path(summaries[0]['labels']).parent}.")
+    Console().print(table)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_broken_folders_are_refused_with_the_file(discs):
 
 
 def test_batches_are_reproducible_and_masks_follow_the_image(discs, tiny_config):
-    sampler = TripleSampler(read_split(discs, "train"), tiny_config, 64, SamplingConfig(prompts=3, absent=0.5), seed=1)
+    config = SamplingConfig(prompts=3, absent=0.5, foreign=0)
+    sampler = TripleSampler(read_split(discs, "train"), tiny_config, 64, config, seed=1)
     batch, again = sampler.batch(5, 6), sampler.batch(5, 6)
     assert batch.images.shape == (6, 3, 64, 64)
     assert batch.masks.shape == (6, 3, 64, 64)
@@ -74,7 +76,9 @@ def test_batches_are_reproducible_and_masks_follow_the_image(discs, tiny_config)
     asked = np.array(batch.prompts).reshape(6, 3)
     for row, masks in zip(asked, batch.masks, strict=True):
         for prompt, mask in zip(row, masks, strict=True):
-            assert ("bright square" in prompt) == bool(mask.any())
+            # Slips of the pen aside.
+            likeness = SequenceMatcher(None, prompt.partition(" in ")[0], "bright square").ratio()
+            assert (likeness > 0.8) == bool(mask.any())
 
 
 def test_sampling_points_interpolates_where_it_says():

@@ -131,8 +131,9 @@ class Predictor:
         intensity
             How values become 0-255: see :func:`~.preprocess.to_rgb`.
         scales
-            ``"organ"``: the whole image at once. ``"cell"``: tiles near the image's own pixel size. Prompts of a
-            scale that is not here are still answered: :meth:`segment` then encodes what is missing.
+            ``"organ"``: the whole image at once. ``"tissue"``, ``"cell"`` and ``"organelle"``: tiles near the image's
+            own pixel size. Prompts of a scale that is not here are still answered: :meth:`segment` then encodes what
+            is missing.
 
         Raises
         ------

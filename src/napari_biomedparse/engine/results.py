@@ -70,6 +70,21 @@ class ObjectMask:
         above: NDArray[np.bool_] = self.probability > threshold
         return above
 
+    def instances(self, threshold: float = 0.5) -> NDArray[np.int32]:
+        """Return the separate objects above ``threshold``, numbered; touching ones are parted, specks left out.
+
+        Returns
+        -------
+        ndarray
+            int32 (H, W), 0 is background, objects 1..n without gaps.
+
+        Raises
+        ------
+        ValueError
+            If the threshold is not between 0 and 1.
+        """
+        return split_instances(self.mask(threshold), self.probability)
+
     def boxes(self, threshold: float = 0.5, instances: bool = False) -> list[Box]:
         """Return boxes around the pixels whose probability is above ``threshold``, by their top, then left side.
 
@@ -86,5 +101,5 @@ class ObjectMask:
             If the threshold is not between 0 and 1.
         """
         inside = self.mask(threshold)
-        objects = split_instances(inside, self.probability) if instances else inside.astype(np.int32)
+        objects = self.instances(threshold) if instances else inside.astype(np.int32)
         return box_objects(objects, inside, self.probability)

@@ -76,11 +76,17 @@ class EncodedImage:
         return self.views[scale]
 
 
+def zoom_of(scale: Scale, config: ModelConfig) -> float | None:
+    """Return the enlargement at which a network is shown objects of a scale; None for the whole image at once."""
+    zooms = {"organ": None, "tissue": config.tissue_zoom, "cell": config.cell_zoom, "organelle": config.cell_zoom}
+    return zooms[scale]
+
+
 def plan_view(shape: tuple[int, int], scale: Scale, config: ModelConfig) -> View:
     """Plan how an image is shown.
 
-    Objects of organ scale are looked for on the whole image at once. Those of cell scale are looked for on tiles at
-    the zoom the network was trained at, unless the whole image at once shows them as large.
+    Objects of organ scale are looked for on the whole image at once. Smaller ones are looked for on tiles at the zoom
+    the network was trained at, unless the whole image at once shows them as large.
 
     Parameters
     ----------
@@ -91,9 +97,9 @@ def plan_view(shape: tuple[int, int], scale: Scale, config: ModelConfig) -> View
     config
         The network's.
     """
+    zoom = zoom_of(scale, config)
     fill = config.input_size / max(shape)
-    zoom = max(config.cell_zoom, fill) if config.cell_fill else config.cell_zoom
-    if scale == "organ" or (config.cell_fill and zoom <= fill):
+    if zoom is None or (config.cell_fill and zoom <= fill):
         return View(((Tile(0, 0, *shape),),), None, 0)
     side = int(config.input_size / zoom)
     overlap = int(side * OVERLAP)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_biomedparse.model.config import ModelConfig
+from napari_biomedparse.model.detail import DetailPath
 from napari_biomedparse.model.image_encoder import ImageEncoder
 from napari_biomedparse.model.mask_decoder import ImageFeatures, MaskDecoder, normalise_embedding
 from napari_biomedparse.model.pixel_decoder import PixelDecoder
@@ -22,8 +23,9 @@ PIXEL_STD = (58.395, 57.120, 57.375)
 class DecodedPrompts(NamedTuple):
     """The answers to P prompts on each of B images.
 
-    ``logits`` (B, P, H / 4, W / 4) are the chosen queries' masks, ``similarity`` (B, P, Q) compares every query with
-    its prompt, ``query`` (B, P) is the chosen one, ``text`` (B, P, dim) is what it found in the space of the texts.
+    ``logits`` (B, P, H / 4, W / 4), or half of the input's side with a detail path, are the chosen queries' masks,
+    ``similarity`` (B, P, Q) compares every query with its prompt, ``query`` (B, P) is the chosen one, ``text``
+    (B, P, dim) is what it found in the space of the texts.
     """
 
     logits: Tensor
@@ -51,6 +53,7 @@ class BiomedParse(nn.Module):
         self.pixel_decoder = PixelDecoder(config.image_encoder.channels, config.dim, config.pixel_decoder)
         self.text_encoder = TextEncoder(config.text_encoder, config.dim)
         self.mask_decoder = MaskDecoder(config.dim, config.mask_decoder)
+        self.detail_path = DetailPath(config.dim, config.detail) if config.detail else None
         self.reset_pixel_statistics()
 
     def reset_pixel_statistics(self) -> None:
@@ -73,7 +76,8 @@ class BiomedParse(nn.Module):
         """
         image = (rgb.to(self.device) - self.pixel_mean) / self.pixel_std
         levels, finest = self.pixel_decoder(self.image_encoder(image))
-        return self.mask_decoder.prepare(levels, finest, self.pixel_decoder.mask_features.resized(finest))
+        features = self.mask_decoder.prepare(levels, finest, self.pixel_decoder.mask_features.resized(finest))
+        return features._replace(detail=self.detail_path(image, finest)) if self.detail_path else features
 
     def encode_text(self, prompts: list[str]) -> TextFeatures:
         """Encode prompts, one row each."""
@@ -89,6 +93,8 @@ class BiomedParse(nn.Module):
         query = similarity.argmax(dim=-1)
         mask, found = (part.take_along_dim(query[..., None, None], dim=2)[:, :, 0] for part in (heads.masks, texts))
         logits = self.pixel_decoder.mask_features.logits(mask, image.finest)
+        if self.detail_path and image.detail is not None:
+            logits = self.detail_path.refine(logits, mask, image.detail)
         return DecodedPrompts(logits, similarity, query, found)
 
     def encode_classes(self, names: list[str]) -> Tensor:

@@ -96,9 +96,13 @@ class ModelConfig:
     dim
         Width shared by pixel decoder, mask decoder and text space.
     cell_zoom
-        Enlargement at which cell-scale objects are shown to the network (1 is the image's own pixel size).
+        Enlargement at which cells and organelles are shown to the network (1 is the image's own pixel size).
+    tissue_zoom
+        The same for tissue-scale objects, such as vessels; None shows them on the whole image, as organs.
     cell_fill
-        Whether an image smaller than the input is enlarged to fill it for cell-scale objects too.
+        Whether an image smaller than the input is enlarged to fill it for these objects too.
+    detail
+        Channels of the detail path, which doubles the masks' size; 0 for none, as published.
     meta_objects
         Whether the network was trained to tell meta-objects (liver, vessel, tumor, ...) apart.
 
@@ -112,7 +116,9 @@ class ModelConfig:
     input_size: int
     dim: int
     cell_zoom: float = 1.0
+    tissue_zoom: float | None = None
     cell_fill: bool = True
+    detail: int = 0
     meta_objects: bool = False
     image_encoder: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
     pixel_decoder: PixelDecoderConfig = field(default_factory=PixelDecoderConfig)
@@ -124,8 +130,11 @@ class ModelConfig:
             raise ValueError(f"input_size must be a positive multiple of 32, not {self.input_size}.")
         if self.dim % 4:
             raise ValueError(f"dim must be a multiple of 4 for the sine positions, not {self.dim}.")
-        if self.cell_zoom <= 0:
-            raise ValueError(f"cell_zoom must be positive, not {self.cell_zoom}.")
+        for name, zoom in (("cell_zoom", self.cell_zoom), ("tissue_zoom", self.tissue_zoom)):
+            if zoom is not None and zoom <= 0:
+                raise ValueError(f"{name} must be positive, not {zoom}.")
+        if self.detail < 0 or self.detail % 4:
+            raise ValueError(f"detail must be 0 or a positive multiple of 4, not {self.detail}.")
         for part, width, heads in (
             ("pixel_decoder", self.dim, self.pixel_decoder.heads),
             ("mask_decoder", self.dim, self.mask_decoder.heads),
@@ -175,7 +184,9 @@ PRESETS: dict[str, ModelConfig] = {
         input_size=256,
         dim=64,
         cell_zoom=2.0,
+        tissue_zoom=1.5,
         cell_fill=False,
+        detail=16,
         image_encoder=ImageEncoderConfig(
             width=32, depths=(1, 2, 6, 2), focal_levels=3, layer_scale=0.2, drop_path=0.05
         ),

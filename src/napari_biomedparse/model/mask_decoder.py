@@ -24,24 +24,27 @@ class ImageFeatures(NamedTuple):
 
     ``keys`` and ``values`` hold one (B, heads, N, dim / heads) tensor per decoder layer, ``resized`` the mask
     features brought to the three feature levels (B, dim, h, w), ``finest`` (B, dim, H / 4, W / 4) is the map that the
-    mask features are convolved from.
+    mask features are convolved from, ``detail`` (B, channels, H / 2, W / 2) the detail map of a network that has one.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     resized: tuple[Tensor, ...]
     finest: Tensor
+    detail: Tensor | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the tensors."""
         tensors = (*self.keys, *self.values, *self.resized, self.finest)
+        tensors = tensors if self.detail is None else (*tensors, self.detail)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def float(self) -> ImageFeatures:
         """Return the same features in float32."""
         keys, values, resized = (tuple(t.float() for t in part) for part in (self.keys, self.values, self.resized))
-        return ImageFeatures(keys, values, resized, self.finest.float())
+        detail = None if self.detail is None else self.detail.float()
+        return ImageFeatures(keys, values, resized, self.finest.float(), detail)
 
 
 def normalise_embedding(embedding: Tensor) -> Tensor:

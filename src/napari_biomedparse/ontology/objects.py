@@ -10,7 +10,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal
 
-Scale = Literal["organ", "cell"]
+Scale = Literal["organ", "tissue", "cell", "organelle"]
 # Colours for free text, which the ontology has none for (Okabe and Ito's palette, told apart by colour-blind eyes).
 FREE_TEXT_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 

@@ -2,12 +2,13 @@
 
 A data set is a folder with ``train``, ``train_mask``, ``test`` and ``test_mask``: images ``NAME_MODALITY_SITE.png``,
 masks ``NAME_MODALITY_SITE_TARGET.png`` (non-zero is the object), ``+`` for a space inside a modality, site or target.
+``train_instances`` and ``test_instances``, where a set has them, number the separate objects of a mask from 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +37,8 @@ class Example:
         Words from the file name.
     masks
         Target -> path of its mask.
+    instances
+        Target -> path of the image that numbers its separate objects, where there is one.
     """
 
     dataset: str
@@ -43,6 +46,7 @@ class Example:
     modality: str
     site: str
     masks: dict[str, Path]
+    instances: dict[str, Path] = field(default_factory=dict)
 
     def read_image(self) -> NDArray[np.uint8]:
         """Return the image, uint8 (H, W) or (H, W, 3)."""
@@ -54,6 +58,11 @@ class Example:
         pixels = imread(self.masks[target])
         mask: NDArray[np.bool_] = (pixels if pixels.ndim == 2 else pixels[..., :3].any(axis=-1)) != 0
         return mask
+
+    def read_instances(self, target: str) -> NDArray[np.int64]:
+        """Return the numbers of one target's separate objects, int64 (H, W), 0 where there is none."""
+        numbers: NDArray[np.int64] = imread(self.instances[target]).astype(np.int64)
+        return numbers
 
 
 def _words(part: str) -> str:
@@ -86,6 +95,8 @@ def read_split(dataset: Path, split: Split) -> list[Example]:
 
 
 def _examples(dataset: str, images: Path, by_image: dict[str, dict[str, Path]]) -> Iterator[Example]:
+    folder = images.with_name(f"{images.name}_instances")
+    numbered = {path.name for path in folder.glob("*.png")} if folder.is_dir() else set()
     for name, masks in by_image.items():
         path = images / f"{name}.png"
         if not path.is_file():
@@ -93,4 +104,5 @@ def _examples(dataset: str, images: Path, by_image: dict[str, dict[str, Path]]) 
         parts = name.rsplit("_", 2)
         if len(parts) != 3:
             raise DataError(f"{path.name} is not named NAME_MODALITY_SITE.png.")
-        yield Example(dataset, path, _words(parts[1]), _words(parts[2]), masks)
+        instances = {target: folder / mask.name for target, mask in masks.items() if mask.name in numbered}
+        yield Example(dataset, path, _words(parts[1]), _words(parts[2]), masks, instances)

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_biomedparse.model.biomedparse import BiomedParse
-from napari_biomedparse.model.checkpoint import load_model, save_model
+from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.training.dataset import DataError, read_split
 from napari_biomedparse.training.losses import LossConfig, prompt_losses
+from napari_biomedparse.training.start import start_from
 from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
 
 
@@ -99,7 +100,7 @@ def train(
     out
         Folder for the log, the checkpoint and the weights; made if needed.
     init
-        Weights to start from, of the same network.
+        Weights to start from, of the same network; parts that they lack start from random values.
     report
         Called with each logged step.
 
@@ -118,7 +119,7 @@ def train(
         raise DataError("None of the data sets has a training image with masks.")
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    model = (load_model(init) if init else BiomedParse(model_config)).requires_grad_(True)
+    model, _ = start_from(init, model_config)
     size = config.size or model.config.input_size
     # A network answers best at the size it was trained at, so that size goes with the weights.
     model.config = replace(model.config, input_size=size)

@@ -31,7 +31,7 @@ class LossConfig:
     match_text_weight: float = 4.0
     mask_weight: float = 5.0
     dice_weight: float = 5.0
-    points: int = 1024
+    points: int = 2048
     oversample: int = 3
     importance: float = 0.75
 
@@ -80,6 +80,7 @@ def prompt_losses(
     candidates = config.points * config.oversample
     points = torch.rand(images, candidates, 2, device=target.device)
     features = sample_points(model.pixel_decoder.mask_features(image.finest), points)
+    detail = None if image.detail is None else sample_points(image.detail, points)
     truth = sample_points(target, points)
     embedding = text.embedding.reshape(images, prompts, -1)
     totals = {name: target.new_zeros(()) for name in ("text", "mask", "dice")}
@@ -89,6 +90,8 @@ def prompt_losses(
         matched = _match(words, head.masks, features[..., : config.points], truth[..., : config.points], config)
         chosen = head.masks.take_along_dim(matched[..., None, None], dim=2)[:, :, 0]
         logits = torch.einsum("bpc,bcn->bpn", chosen, features).float()
+        if model.detail_path and detail is not None:
+            logits = logits + torch.einsum("bpc,bcn->bpn", model.detail_path.embedding(chosen), detail).float()
         picked = _uncertain(logits.detach(), config)
         logits, labels = logits.gather(-1, picked), truth.gather(-1, picked)
         totals["text"] = totals["text"] - words.take_along_dim(matched[..., None], dim=-1).mean()

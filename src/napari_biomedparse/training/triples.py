@@ -10,12 +10,19 @@ import numpy as np
 import torch
 from skimage.transform import resize
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_biomedparse.engine.preprocess import to_rgb
+from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
-from napari_biomedparse.ontology import find_object, normalise, scale_of
+from napari_biomedparse.ontology import Scale, find_object, scale_of
+from napari_biomedparse.training.augment import Placement, move, recolour
+from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
+
+SCALES: tuple[Scale, ...] = ("organ", "tissue", "cell")
+# Modalities whose pictures have no up and down.
+FREE = frozenset({"endoscope", "dermoscopy"})
 
 
 @dataclass(frozen=True)
@@ -27,20 +34,27 @@ class SamplingConfig:
     prompts
         Prompts asked of each image.
     absent
-        Share of the prompts after the first that name an object of another modality.
+        Share of the prompts after the first that name something that is not there.
+    foreign
+        Share of images shown at a scale that none of their targets has, and asked for what is not there only: so
+        learns the network that there are no nuclei on an X-ray, also when shown it close up.
     balance
         A set of n images is drawn with weight n to this power: 1 is proportional to size, 0 the same for all.
-    cell_zoom
-        Range of enlargements for cell-scale images, around the configuration's ``cell_zoom``.
+    tile_zoom
+        Range of enlargements for tissue and cells, around the configuration's.
     organ_zoom
-        Range of enlargements for all others, around filling the input.
+        Range of enlargements for organs, around filling the input.
+    bend
+        Standard deviation of the bending, as a share of the input's half side.
     """
 
-    prompts: int = 3
-    absent: float = 0.25
-    balance: float = 0.5
-    cell_zoom: tuple[float, float] = (0.5, 1.4)
-    organ_zoom: tuple[float, float] = (0.85, 1.2)
+    prompts: int = 4
+    absent: float = 0.3
+    foreign: float = 0.15
+    balance: float = 0.4
+    tile_zoom: tuple[float, float] = (0.5, 1.4)
+    organ_zoom: tuple[float, float] = (0.8, 1.3)
+    bend: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -57,23 +71,31 @@ class Triple:
 
     def __init__(self, example: Example, size: int) -> None:
         self.example = example
-        self.targets = list(example.masks)
-        self.cells = any(scale_of(target) == "cell" for target in self.targets)
+        self.cored = [target for target in example.instances if find_object(core_name(target))]
+        self.targets = [*example.masks, *map(core_name, self.cored)]
+        self.scales = [scale_of(target) for target in self.targets]
         self.mirrored = not any({"left", "right"} & set(target.split()) for target in self.targets)
         self._size = size
 
     @cached_property
     def pixels(self) -> tuple[Tensor, Tensor]:
         """RGB uint8 (3, h, w) and one mask per target, uint8 (T, h, w)."""
-        rgb = to_rgb(self.example.read_image())
-        masks = [self.example.read_mask(target) for target in self.targets]
+        example = self.example
+        rgb = to_rgb(example.read_image())
+        masks = [example.read_mask(target) for target in example.masks]
+        masks += [cores(example.read_instances(target)) for target in self.cored]
         long_side = max(rgb.shape[:2])
-        if not self.cells and long_side > 1.2 * self._size:
+        if set(self.scales) == {"organ"} and long_side > 1.2 * self._size:
             shape = tuple(max(1, round(side * 1.2 * self._size / long_side)) for side in rgb.shape[:2])
             rgb = resize(rgb, (*shape, 3), anti_aliasing=True, preserve_range=True).round().astype(np.uint8)
             masks = [resize(mask.astype(float), shape, anti_aliasing=True) >= 0.5 for mask in masks]
         stacked = np.stack(masks).astype(np.uint8)
         return torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(stacked)
+
+
+def core_name(target: str) -> str:
+    """Return what the inner parts of a target's objects are called."""
+    return f"{target} core"
 
 
 class TripleSampler:
@@ -98,12 +120,10 @@ class TripleSampler:
     ) -> None:
         self.triples = [Triple(example, size) for example in examples]
         self.model, self.size, self.config, self.seed = model, size, config, seed
+        self.phrasing = Phrasing(examples)
         counts: dict[str, int] = defaultdict(int)
-        self._modalities: dict[str, set[str]] = defaultdict(set)
         for example in examples:
             counts[example.dataset] += 1
-            for target in example.masks:
-                self._modalities[target].add(example.modality)
         weights = np.array([counts[example.dataset] ** (config.balance - 1) for example in examples])
         self._probability = weights / weights.sum()
 
@@ -118,63 +138,45 @@ class TripleSampler:
         )
 
     def _draw(self, triple: Triple, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
-        image, masks = self._augment(triple, rng)
+        foreign = [scale for scale in SCALES if scale not in triple.scales]
+        if rng.random() < self.config.foreign and foreign:
+            scale, targets = foreign[rng.integers(len(foreign))], np.array([], int)
+        else:
+            scale = triple.scales[rng.integers(len(triple.scales))]
+            targets = rng.permutation([n for n, known in enumerate(triple.scales) if known == scale])
+        image, masks = self._show(triple, scale, rng)
         prompts, chosen = [], []
-        order = rng.permutation(len(triple.targets))
         for slot in range(self.config.prompts):
-            if slot and rng.random() < self.config.absent:
-                prompts.append(self._phrase(self._absent(triple, rng), triple, rng))
-                chosen.append(torch.zeros_like(masks[0]))
+            again = slot >= len(targets) and rng.random() < 0.5
+            if not len(targets) or (slot and (again or rng.random() < self.config.absent)):
+                prompts.append(self.phrasing.absent(triple.example, scale, rng))
+                chosen.append(torch.zeros(self.size, self.size))
             else:
-                index = order[slot % len(order)]
-                prompts.append(self._phrase(triple.targets[index], triple, rng))
+                index = targets[slot % len(targets)]
+                prompts.append(self.phrasing.present(triple.targets[index], triple.example, rng))
                 chosen.append(masks[index])
         return image, torch.stack(chosen), prompts
 
-    def _absent(self, triple: Triple, rng: np.random.Generator) -> str:
-        others = [t for t, modalities in self._modalities.items() if triple.example.modality not in modalities]
-        return str(rng.choice(others)) if others else "nothing"
-
-    @staticmethod
-    def _phrase(target: str, triple: Triple, rng: np.random.Generator) -> str:
-        """Say a target in one of its names, alone, with its modality, or with site and modality (as published)."""
-        found = find_object(target)
-        # A target like "tumor" names different objects in different sites, so its own word is kept half the time.
-        words = str(rng.choice(found.names)) if found and rng.random() < 0.5 else target
-        modality = triple.example.modality
-        phrasings = (words, f"{words} in {modality}", f"{words} in {triple.example.site} {modality}")
-        return normalise(phrasings[rng.choice(3, p=(0.6, 0.15, 0.25))])
-
-    def _augment(self, triple: Triple, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _show(self, triple: Triple, scale: Scale, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Lay an image before the network as for objects of a scale, moved, bent and recoloured."""
         image, masks = triple.pixels
-        height, width = image.shape[1:]
-        if triple.cells:
-            zoom = self.model.cell_zoom * np.exp(rng.uniform(*np.log(self.config.cell_zoom)))
-            angle = rng.integers(4) * np.pi / 2 + rng.normal(0, 0.05)
-            slack = np.maximum(0, np.array([width, height]) - 0.8 * self.size / zoom) / 2
+        sides = np.array(image.shape[:0:-1])
+        whole = zoom_of(scale, self.model)
+        if whole is None:
+            zoom = self.size / sides.max() * rng.uniform(*self.config.organ_zoom)
+            slack = sides * 0.08
         else:
-            zoom = self.size / max(height, width) * rng.uniform(*self.config.organ_zoom)
-            angle = np.float64(rng.normal(0, 0.12))
-            slack = np.array([width, height]) * 0.06
-        centre = np.array([width, height]) / 2 + rng.uniform(-1, 1, 2) * slack
-        flip = np.array([rng.choice((-1.0, 1.0)) if triple.mirrored else 1.0, 1.0])
-        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        # From the output square in [-1, 1] to the image in [-1, 1], as grid_sample wants it.
-        to_pixels = rotation * flip * self.size / zoom / 2
-        extent = np.array([width, height]) / 2
-        affine = np.concatenate([to_pixels / extent[:, None], ((centre - extent) / extent)[:, None]], axis=1)
-        grid = F.affine_grid(torch.from_numpy(affine).float()[None], [1, 1, self.size, self.size], align_corners=False)
-        pixels = F.grid_sample(image[None].float(), grid, mode="bilinear", align_corners=False)[0]
-        labels = F.grid_sample(masks[None].float(), grid, mode="bilinear", align_corners=False)[0]
-        return self._recolour(pixels, rng), (labels >= 0.5).float()
-
-    @staticmethod
-    def _recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
-        """Vary gamma, contrast, brightness, colour balance and noise, keeping padding black."""
-        gamma, gain = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.15))
-        balance = torch.from_numpy(np.exp(rng.normal(0, 0.06, 3))).float()[:, None, None]
-        varied: Tensor = 255 * (image / 255).clamp(0, 1) ** gamma * gain * balance
-        if rng.random() < 0.3:
-            noise = torch.from_numpy(rng.normal(0, rng.uniform(2, 10), image.shape)).float()
-            varied = varied + noise * (image > 0)
-        return varied.clamp(0, 255)
+            zoom = whole * np.exp(rng.uniform(*np.log(self.config.tile_zoom)))
+            slack = np.maximum(0, sides - 0.8 * self.size / zoom) / 2
+        modality = triple.example.modality
+        free = triple.mirrored and (whole is not None or modality in FREE or is_microscopy(modality))
+        x, y = sides / 2 + rng.uniform(-1, 1, 2) * slack
+        place = Placement(
+            zoom=float(zoom),
+            angle=float(rng.uniform(-np.pi, np.pi) if free else rng.normal(0, 0.12)),
+            centre=(float(x), float(y)),
+            flips=(int(rng.choice((-1, 1))) if triple.mirrored else 1, int(rng.choice((-1, 1))) if free else 1),
+            bend=self.config.bend if rng.random() < 0.5 else 0.0,
+        )
+        layers = move(torch.cat([image, masks]).float(), self.size, place, rng)
+        return recolour(layers[:3], rng), (layers[3:] >= 0.5).float()

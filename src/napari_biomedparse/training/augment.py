@@ -1,0 +1,86 @@
+"""Move, bend and recolour training images; masks follow the movement, left stays left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Points per side of the coarse grid whose random shifts bend an image.
+BENDS = 5
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How an image is laid before the network.
+
+    Attributes
+    ----------
+    zoom
+        Input pixels per image pixel.
+    angle
+        Rotation in radians.
+    centre
+        Image point in the middle of the input: x, y in pixels.
+    flips
+        1 or -1 along x and y.
+    bend
+        Standard deviation of the bending, as a share of the input's half side.
+    """
+
+    zoom: float
+    angle: float
+    centre: tuple[float, float]
+    flips: tuple[int, int]
+    bend: float
+
+
+def move(layers: Tensor, size: int, place: Placement, rng: np.random.Generator) -> Tensor:
+    """Resample an image and its masks together.
+
+    Parameters
+    ----------
+    layers
+        float (C, h, w).
+    size
+        Side of the result.
+    place
+        Where the image goes; what lies outside of it is 0.
+    rng
+        For the bending.
+
+    Returns
+    -------
+    Tensor
+        float (C, size, size), interpolated bilinearly.
+    """
+    extent = np.array(layers.shape[:0:-1]) / 2
+    turn = np.array([[np.cos(place.angle), -np.sin(place.angle)], [np.sin(place.angle), np.cos(place.angle)]])
+    # From the output square in [-1, 1] to the image in [-1, 1], as grid_sample wants it.
+    linear = turn * np.array(place.flips) * (size / place.zoom / 2) / extent[:, None]
+    shift = (np.array(place.centre) - extent) / extent
+    axis = (torch.arange(size) * 2 + 1) / size - 1
+    points = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
+    if place.bend:
+        coarse = torch.from_numpy(rng.normal(0, place.bend, (1, 2, BENDS, BENDS))).float()
+        points = points + F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)[0].movedim(0, -1)
+    grid = points @ torch.from_numpy(linear).float().T + torch.from_numpy(shift).float()
+    return F.grid_sample(layers[None], grid[None], mode="bilinear", align_corners=False)[0]
+
+
+def recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Vary gamma, contrast, colour balance, sharpness and noise of (3, H, W) in 0-255; grey and padding stay so."""
+    gamma, gain = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.15))
+    grey = bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
+    balance = torch.from_numpy(np.exp(rng.normal(0, 0.0 if grey else 0.08, 3))).float()[:, None, None]
+    varied: Tensor = 255 * (image / 255).clamp(0, 1) ** gamma * gain * balance
+    if rng.random() < 0.15:
+        coarse = F.interpolate(varied[None], scale_factor=float(rng.uniform(0.4, 0.9)), mode="area")
+        varied = F.interpolate(coarse, size=image.shape[1:], mode="bilinear", align_corners=False)[0]
+    if rng.random() < 0.3:
+        noise = torch.from_numpy(rng.normal(0, rng.uniform(2, 10), image[:1].shape if grey else image.shape)).float()
+        varied = varied + noise * (image > 0)
+    return varied.clamp(0, 255)

@@ -1,0 +1,129 @@
+"""Words for training: what an object may be called, what is not in an image, and what means nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+
+from napari_biomedparse.ontology import Scale, all_objects, find_object, normalise, scale_of
+from napari_biomedparse.training.dataset import Example
+
+# How often a target is said alone, with its modality, and with site and modality (as published).
+PHRASINGS = (0.6, 0.15, 0.25)
+# Share of phrases with a slip of the pen.
+SLIPS = 0.08
+# Share of absent prompts that name nothing at all.
+NONSENSE = 0.3
+
+# Words of a place: a name that has one of another place than the image's is not used for it.
+PLACES = frozenset(
+    [
+        "breast",
+        "brain",
+        "lung",
+        "liver",
+        "kidney",
+        "pancreas",
+        "colon",
+        "retinal",
+        "skin",
+        "heart",
+        "cardiac",
+        "prostate",
+        "spinal",
+        "hepatic",
+        "pulmonary",
+    ]
+)
+
+
+class Phrasing:
+    """Say what is, and what is not, in an image, differently each time.
+
+    Parameters
+    ----------
+    examples
+        All training examples: an object annotated in a modality is never asked as absent there.
+    """
+
+    def __init__(self, examples: Iterable[Example]) -> None:
+        modalities: dict[str, set[str]] = defaultdict(set)
+        for example in examples:
+            for target in example.masks:
+                modalities[target].add(example.modality)
+        self._modalities = dict(modalities)
+        self._objects: dict[Scale, list[str]] = defaultdict(list)
+        for entry in all_objects():
+            self._objects[entry.scale].append(entry.name)
+
+    def present(self, target: str, example: Example, rng: np.random.Generator) -> str:
+        """Name an object of an image."""
+        found = find_object(target)
+        # A target like "tumor" names different objects in different sites, so its own word is kept half the time.
+        words = target
+        if found and rng.random() < 0.5:
+            names = [name for name in found.names if not PLACES & set(name.split()) - set(example.site.split())]
+            words = str(rng.choice(names or [target]))
+        return self._dress(words, example, rng)
+
+    def absent(self, example: Example, scale: Scale, rng: np.random.Generator) -> str:
+        """Name something of a scale that an image of this modality does not show."""
+        if rng.random() < NONSENSE:
+            return nonsense(rng)
+        choices = [
+            [t for t, seen in self._modalities.items() if example.modality not in seen and scale_of(t) == scale],
+            self._objects[scale] if scale == ("organ" if is_microscopy(example.modality) else "cell") else [],
+        ]
+        choices = [names for names in choices if names]
+        if not choices:
+            return nonsense(rng)
+        words = str(rng.choice(choices[rng.integers(len(choices))]))
+        found = find_object(words)
+        if found and rng.random() < 0.5:
+            words = str(rng.choice(found.names))
+        return self._dress(words, example, rng)
+
+    @staticmethod
+    def _dress(words: str, example: Example, rng: np.random.Generator) -> str:
+        if rng.random() < SLIPS:
+            words = misspell(words, rng)
+        modality = example.modality
+        phrasings = (words, f"{words} in {modality}", f"{words} in {example.site} {modality}")
+        return normalise(phrasings[rng.choice(3, p=PHRASINGS)])
+
+
+def is_microscopy(modality: str) -> bool:
+    """Return whether a modality shows cells rather than organs."""
+    return "microscopy" in modality or modality == "pathology"
+
+
+def misspell(words: str, rng: np.random.Generator) -> str:
+    """Drop, double or swap one letter of a long word; short ones stay."""
+    place = int(rng.integers(1, max(2, len(words) - 1)))
+    if len(words) < 5 or not words[place - 1 : place + 1].isalpha():
+        return words
+    kind = rng.integers(3)
+    if kind == 0:
+        return words[:place] + words[place + 1 :]
+    if kind == 1:
+        return words[:place] + words[place] + words[place:]
+    return words[: place - 1] + words[place] + words[place - 1] + words[place + 1 :]
+
+
+@lru_cache(maxsize=1)
+def everyday_words() -> tuple[str, ...]:
+    """Return words that name nothing in a biomedical image."""
+    table = files("napari_biomedparse").joinpath("resources/training/everyday_words.txt")
+    return tuple(table.read_text(encoding="utf-8").split())
+
+
+def nonsense(rng: np.random.Generator) -> str:
+    """Return one to three everyday words, or letters at random."""
+    if rng.random() < 0.7:
+        return " ".join(str(word) for word in rng.choice(everyday_words(), rng.integers(1, 4)))
+    letters = rng.choice(list("abcdefghijklmnopqrstuvwxyz"), rng.integers(3, 10))
+    return "".join(str(letter) for letter in letters)

@@ -1,0 +1,132 @@
+"""What triples are made of: words, movements, cores of touching objects, and a network that gains a part."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage as ndi
+
+from napari_biomedparse.model.biomedparse import BiomedParse
+from napari_biomedparse.model.checkpoint import CheckpointError, save_model
+from napari_biomedparse.ontology import find_object, scale_of
+from napari_biomedparse.training.augment import Placement, move, recolour
+from napari_biomedparse.training.cores import cores
+from napari_biomedparse.training.dataset import Example, read_split
+from napari_biomedparse.training.phrasing import Phrasing, misspell, nonsense
+from napari_biomedparse.training.start import start_from
+from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def example(modality: str, site: str, *targets: str) -> Example:
+    return Example("Set", Path("image.png"), modality, site, {target: Path("mask.png") for target in targets})
+
+
+def test_present_objects_are_called_by_their_names_but_not_by_those_of_another_place(rng):
+    brain = example("MRI-T1-Gd", "brain", "tumor")
+    said = {Phrasing([brain]).present("tumor", brain, rng).partition(" in ")[0] for _ in range(300)}
+    assert {"tumor", "tumour"} < said
+    assert not any("breast" in words for words in said)
+
+
+@pytest.mark.parametrize("scale", ["organ", "tissue", "cell"])
+def test_absent_objects_are_never_ones_annotated_in_the_modality(rng, scale):
+    shown = [
+        example("X-Ray", "chest", "left lung", "right lung"),
+        example("fluorescence microscopy", "cell", "nucleus"),
+        example("fundus", "retinal", "vessel"),
+    ]
+    phrasing = Phrasing(shown)
+    assert any(find_object(phrasing.absent(shown[0], "cell", rng)) for _ in range(50))
+    for one in shown:
+        annotated = {find_object(target).id for target in one.masks}
+        asked = [phrasing.absent(one, scale, rng) for _ in range(200)]
+        named = [found for found in map(find_object, asked) if found]
+        assert not annotated & {found.id for found in named}
+        assert all(scale_of(found.name) == scale for found in named)
+
+
+def test_slips_change_one_letter_and_nonsense_names_nothing(rng):
+    slips = {misspell("hippocampus", rng) for _ in range(200)}
+    assert len(slips) > 10
+    assert all(abs(len(slip) - 11) <= 1 for slip in slips)
+    assert misspell("disc", rng) == "disc"
+    assert not any(find_object(nonsense(rng)) for _ in range(300))
+
+
+def test_movement_takes_image_and_mask_along_and_flips_only_where_told():
+    image = torch.zeros(3, 40, 60)
+    image[:, 5:15, 5:20] = 200.0
+    layers = torch.cat([image, (image[:1] > 0).float()])
+    still = move(layers, 60, Placement(1.0, 0.0, (30.0, 20.0), (1, 1), 0.0), np.random.default_rng(0))
+    assert torch.allclose(still[:, 10:50], layers, atol=1e-3)
+    bent = move(layers, 60, Placement(1.3, 0.7, (25.0, 18.0), (-1, 1), 0.05), np.random.default_rng(0))
+    assert torch.equal(bent[0] > 100, bent[3] > 0.5)
+    assert not torch.equal(bent[3] > 0.5, still[3] > 0.5)
+    mirrored = move(layers, 60, Placement(1.0, 0.0, (30.0, 20.0), (-1, 1), 0.0), np.random.default_rng(0))
+    assert torch.allclose(mirrored, still.flip(2), atol=1e-3)
+
+
+def test_grey_stays_grey_and_padding_black():
+    grey = torch.full((3, 32, 32), 120.0)
+    grey[:, :8] = 0
+    for seed in range(20):
+        varied = recolour(grey, np.random.default_rng(seed))
+        assert torch.equal(varied[0], varied[1])
+        assert torch.equal(varied[0], varied[2])
+        assert varied[:, :6].max() == 0
+        assert 0 < varied[:, 12:].min() <= varied.max() <= 255
+
+
+def test_touching_objects_have_separate_cores():
+    y, x = np.mgrid[:40, :70]
+    numbers = np.where(np.hypot(y - 20, x - 20) < 14, 1, 0)
+    numbers[(np.hypot(y - 20, x - 46) < 14) & (numbers == 0)] = 7
+    assert ndi.label(numbers > 0)[1] == 1
+    core = cores(numbers)
+    assert ndi.label(core)[1] == 2
+    assert set(np.unique(numbers[core])) == {1, 7}
+    assert 0.1 < core.sum() / (numbers > 0).sum() < 0.5
+
+
+def test_sets_with_numbered_objects_are_asked_for_their_cores(tiny_config):
+    shown = [e for name in ("DSB2018-Fluorescence", "DSB2018-HE") for e in read_split(DATA / name, "test")]
+    sampler = TripleSampler(shown, tiny_config, 64, SamplingConfig(foreign=0), seed=3)
+    assert all(triple.targets == ["nucleus", "nucleus core"] for triple in sampler.triples)
+    _, masks = sampler.triples[0].pixels
+    whole, core = masks.bool()
+    assert 0 < (core & whole).sum() == core.sum() < 0.6 * whole.sum()
+
+
+def test_images_at_a_foreign_scale_are_asked_for_nothing_that_is_there(tiny_config):
+    shown = read_split(DATA / "DSB2018-HE", "test")
+    batch = TripleSampler(shown, tiny_config, 64, SamplingConfig(foreign=1), seed=3).batch(0, 8)
+    assert not batch.masks.any()
+    assert batch.images.any()
+    assert not any(found and found.scale == "cell" for found in map(find_object, batch.prompts))
+
+
+def test_a_network_that_gains_a_detail_path_answers_as_before_on_finer_masks(tiny_config, tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path / "coarse.safetensors", torch.float32)
+    finer, fresh = start_from(tmp_path / "coarse.safetensors", replace(tiny_config, detail=8))
+    assert fresh
+    assert all(name.startswith("detail_path.") for name in fresh)
+    image = torch.rand(1, 3, 64, 64) * 255
+    coarse, fine = (
+        net.eval().decode(net.encode_image(image), net.encode_text(["cell"])).logits for net in (tiny_model, finer)
+    )
+    assert fine.shape[2:] == (32, 32)
+    enlarged = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+    assert torch.allclose(fine, enlarged, atol=1e-4)
+
+
+def test_a_start_that_does_not_fit_is_refused(tiny_config, tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path / "tiny.safetensors")
+    with pytest.raises(CheckpointError, match="has shape"):
+        start_from(tmp_path / "tiny.safetensors", replace(tiny_config, dim=2 * tiny_config.dim))
+    with pytest.raises(ValueError, match="Give a configuration"):
+        start_from(None, None)
+    assert isinstance(start_from(None, tiny_config)[0], BiomedParse)

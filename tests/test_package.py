@@ -21,7 +21,7 @@ ALLOWED = {
     "engine": {"model", "ontology", "weights"},
     "io": {"engine"},
     "training": {"engine", "model", "ontology"},
-    "evaluation": {"engine", "training"},
+    "evaluation": {"engine", "ontology", "training"},
     "batch": {"engine", "io", "ontology"},
     "plugin": {"engine", "ontology"},
 }

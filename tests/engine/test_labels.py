@@ -68,6 +68,22 @@ def test_an_empty_mask_has_no_instances():
     assert split_instances(np.zeros((5, 5), bool)).max() == 0
 
 
+def test_cores_part_what_distance_cannot():
+    # One bar with two cores, and a speck without any.
+    mask = np.zeros((20, 60), bool)
+    mask[5:15, 5:45] = True
+    mask[8:12, 50:55] = True
+    cores = np.zeros(mask.shape, np.float32)
+    cores[8:12, 8:18] = cores[8:12, 30:42] = 0.9
+    objects = split_instances(mask, cores=cores)
+    assert objects.max() == 3
+    assert len({objects[10, 10], objects[10, 40], objects[10, 52]}) == 3
+    assert ((objects > 0) == mask).all()
+    by_mask = ObjectMask("nuclei", mask.astype(np.float32), cores=cores)
+    assert np.array_equal(by_mask.instances(), objects)
+    assert np.array_equal(by_mask.split(mask), objects)
+
+
 def test_instances_of_real_nuclei_match_the_annotation(predictor, fluorescence):
     pixels, _, truth = fluorescence
     masks = predictor.segment(pixels, ["nuclei"])

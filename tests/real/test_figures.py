@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_biomedparse.evaluation.overlap import evaluate_datasets
+from napari_biomedparse.evaluation.run import evaluate_datasets
 
 WORDS = ["nuclei", "nucleus", "cell nuclei", "Nuclei "]
 

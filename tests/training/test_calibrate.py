@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from napari_biomedparse import ObjectMask, Predictor
 from napari_biomedparse.cli import app
+from napari_biomedparse.engine.modality import classify_modality, fit_classifier
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.ontology import ModalityError, RecognitionTable
@@ -43,9 +44,12 @@ class Oracle:
         self._examples = read_split(folder, "train")
         self._rng = rng
 
-    def encode(self, image, scales):
+    def encode(self, image, scales=("organ",)):
         self._shown = next(e for e in self._examples if (e.read_image() == image).all())
         return type("Encoded", (), {"rgb": np.stack([image] * 3, axis=-1)})
+
+    def describe(self, encoded):
+        return np.array([encoded.rgb.mean(), encoded.rgb.std()])
 
     def segment(self, encoded, prompts):
         sure = self._rng.uniform(0.8, 0.95)
@@ -57,7 +61,9 @@ def test_objects_seen_often_enough_are_listed_without_unions(lungs, rng):
     table = calibrate(Oracle(lungs, rng), [lungs], report=lambda *step: steps.append(step))
     assert table.lists == {"X-Ray-Chest": ("left lung", "right lung")}
     assert set(table.presence) == {("X-Ray-Chest", name) for name in ("left lung", "right lung", "lung")}
-    assert steps[-1] == (LEAST_MASKS, LEAST_MASKS)
+    assert steps[-1] == (2 * LEAST_MASKS, 2 * LEAST_MASKS)
+    assert table.classifier.modalities == ("X-Ray-Chest",)
+    assert table.cores == {}
     # What was fitted passes its own test; a bright mask in its place does not.
     dark, bright = (np.full((9, 9, 3), value, np.uint8) for value in (50, 200))
     mask = ObjectMask("left lung", np.full((9, 9), 0.87, np.float32))
@@ -76,6 +82,28 @@ def test_fitting_recovers_the_distribution(rng):
         pairs = np.array(fit([(value,) * 4] * 9))
         assert (pairs > 0).all()
         assert np.isfinite(beta(*pairs.T).cdf(0.5)).all()
+
+
+def test_the_classifier_tells_modalities_apart_and_survives_the_file(rng, tmp_path):
+    centres = {"CT-Abdomen": 0.0, "MRI-Brain": 1.5, "Fundus-Retinal": -1.5}
+    direction = rng.normal(size=40)
+    names = [name for name in centres for _ in range(30)]
+    drawn = np.array([centres[name] * direction + rng.normal(size=40) for name in names])
+    lists = dict.fromkeys(centres, ("liver",))
+    table = RecognitionTable(lists, {}, fit_classifier(names, drawn), {"nucleus": "nucleus core"})
+    table.write(tmp_path / "t.json")
+    read = RecognitionTable.read(tmp_path / "t.json")
+    assert read == table
+    others = [(name, centre * direction + rng.normal(size=40)) for name, centre in centres.items() for _ in range(30)]
+    guesses = [classify_modality(read.classifier, description) for _, description in others]
+    assert np.mean([next(iter(guess)) == name for guess, (name, _) in zip(guesses, others, strict=True)]) > 0.95
+    assert all(sum(guess.values()) == pytest.approx(1) for guess in guesses)
+    with pytest.raises(ValueError, match="another model"):
+        classify_modality(read.classifier, np.zeros(39))
+    broken = (tmp_path / "t.json").read_text().replace('"Fundus-Retinal", ', "", 1).replace(', "MRI-Brain"]', "]", 1)
+    (tmp_path / "t.json").write_text(broken)
+    with pytest.raises(ModalityError, match="do not fit together"):
+        RecognitionTable.read(tmp_path / "t.json")
 
 
 def test_modalities_are_written_as_the_published_ones(tmp_path):

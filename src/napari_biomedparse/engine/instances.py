@@ -12,12 +12,17 @@ from skimage.segmentation import watershed
 
 
 def split_instances(
-    mask: NDArray[np.bool_], probability: NDArray[np.float32] | None = None, min_area: int = 9
+    mask: NDArray[np.bool_],
+    probability: NDArray[np.float32] | None = None,
+    min_area: int = 9,
+    cores: NDArray[np.float32] | None = None,
 ) -> NDArray[np.int32]:
-    """Give each object of a mask a number; touching ones are cut where the distance to the border is least.
+    """Give each object of a mask a number; touching ones are cut.
 
-    Seeds are the peaks of the distance transform, smoothed and kept apart in proportion to the typical object's
-    radius, so that the same rule holds for small and large objects. Holes are filled first.
+    Where a model has found the objects' inner parts, each of these is an object, and the cut lies where they are least
+    probable. Otherwise objects are cut where the distance to the border is least: seeds are the peaks of the distance
+    transform, smoothed and kept apart in proportion to the typical object's radius, so that the same rule holds for
+    small and large objects. Holes are filled first.
 
     Parameters
     ----------
@@ -27,6 +32,8 @@ def split_instances(
         float (H, W); weights the distance, so that a dip of the probability between two objects parts them.
     min_area
         Objects with fewer pixels are dropped.
+    cores
+        float (H, W); probability of the inner part of an object, if the model knows what that is.
 
     Returns
     -------
@@ -34,22 +41,39 @@ def split_instances(
         int32 (H, W), 0 is background, objects 1..n without gaps.
     """
     filled = ndi.binary_fill_holes(mask)
-    distance = ndi.distance_transform_edt(filled)
     if not filled.any():
         return np.zeros(mask.shape, np.int32)
     components = label(filled)
+    distance = ndi.distance_transform_edt(filled)
+    landscape: NDArray[np.floating]
+    if cores is None:
+        landscape, seeds = _by_distance(components, distance, probability)
+    else:
+        landscape, seeds = cores, label(filled & (cores > 0.5)).astype(np.int32)
+    # Components too small, too flat or too faint for a seed get one of their own.
+    empty = np.setdiff1d(np.arange(1, components.max() + 1), components[seeds > 0])
+    found = int(seeds.max())
+    for component, place in zip(empty, ndi.maximum_position(distance, components, empty), strict=True):
+        seeds[place] = found + component
+    return _renumbered(watershed(-landscape, seeds, mask=filled), min_area)
+
+
+def _by_distance(
+    components: NDArray[np.integer], distance: NDArray[np.float64], probability: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Return the smoothed distance to the border, and its peaks numbered from 1."""
     # The widest place of each component, then the median over components: the typical radius.
     radius = float(np.median(ndi.maximum(distance, components, np.arange(1, components.max() + 1))))
-    landscape = distance if probability is None else distance * np.where(filled, probability, 0)
+    landscape = distance if probability is None else distance * np.where(components > 0, probability, 0)
     landscape = gaussian(landscape, sigma=max(0.5, radius / 6), preserve_range=True)
     peaks = peak_local_max(landscape, min_distance=max(1, round(radius * 0.6)), labels=components, exclude_border=False)
-    seeds = np.zeros(mask.shape, np.int32)
+    seeds = np.zeros(components.shape, np.int32)
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    # Components too small or too flat for a peak keep one seed of their own.
-    empty = np.setdiff1d(np.arange(1, components.max() + 1), components[seeds > 0])
-    for component, place in zip(empty, ndi.maximum_position(distance, components, empty), strict=True):
-        seeds[place] = len(peaks) + component
-    objects = watershed(-landscape, seeds, mask=filled)
+    return landscape, seeds
+
+
+def _renumbered(objects: NDArray[np.integer], min_area: int) -> NDArray[np.int32]:
+    """Drop small objects and number the others from 1 without gaps."""
     areas = np.bincount(objects.ravel())
     kept = np.flatnonzero(areas >= min_area)
     kept = kept[kept > 0]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.engine.results import ObjectMask
 
 
@@ -65,7 +64,7 @@ def compose_labels(masks: Sequence[ObjectMask], threshold: float = 0.5, instance
     values = np.zeros_like(winner)
     names: dict[int, str] = {}
     for number, mask in enumerate(masks, start=1):
-        objects = split_instances(winner == number, mask.probability)
+        objects = mask.split(winner == number)
         values[objects > 0] = objects[objects > 0] + len(names)
         names |= dict.fromkeys(range(len(names) + 1, len(names) + int(objects.max(initial=0)) + 1), mask.prompt)
     return LabelImage(values, names, overlap)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.cache import Cache
 from napari_biomedparse.engine.device import Precision, arithmetic, check_precision, choose_device
+from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, guess_modality, judge
@@ -23,7 +24,7 @@ from napari_biomedparse.model.biomedparse import BiomedParse, DecodedPrompts
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.model.mask_decoder import ImageFeatures
 from napari_biomedparse.model.text_encoder import TextFeatures
-from napari_biomedparse.ontology import RecognitionTable, Scale, meta_objects, normalise, scale_of
+from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, meta_objects, normalise, scale_of
 from napari_biomedparse.weights import locate
 
 # Encodings are kept for further prompts while they fit in this many bytes.
@@ -215,7 +216,8 @@ class Predictor:
         image
             An encoded image, or the array itself.
         modality
-            One of the table's, such as ``"CT-Abdomen"``; by default the one whose objects pass the presence test best
+            One of the table's, such as ``"CT-Abdomen"``; by default the one that the table's classifier takes the image
+            for, or without a classifier the one whose objects pass the presence test best
             (:func:`~napari_biomedparse.engine.recognition.guess_modality`).
         limit
             p-value below which an object is taken for absent; objects that have none are kept, after those that have.
@@ -238,11 +240,19 @@ class Predictor:
             modality = self.table.modality(modality)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image, fit, intensity, scales=())
         scores: dict[str, float] = {}
-        if modality is None:
+        if modality is None and self.table.classifier:
+            scores = classify_modality(self.table.classifier, self.describe(encoded))
+            modality = next(name for name in scores if name in self.table.lists)
+        elif modality is None:
             modality, scores = guess_modality(self.table, encoded.rgb, lambda names: self.segment(encoded, names))
         masks = self.segment(encoded, self.table.lists[modality])
         p_values = [presence(mask, encoded.rgb, self.table.distributions(modality, mask.prompt)) for mask in masks]
         return Recognition(modality, scores, tuple(judge(masks, p_values, limit)))
+
+    def describe(self, image: EncodedImage) -> NDArray[np.float64]:
+        """Return numbers that tell kinds of images apart: see :func:`~napari_biomedparse.engine.modality.describe`."""
+        view = image.view("organ", self.model.config)
+        return describe(self._features(image, view, view.batches[0])[0])
 
     def classify(self, image: EncodedImage | NDArray[np.generic], prompts: Sequence[str]) -> list[dict[str, float]]:
         """Say which of 16 meta-objects (liver, vessel, tumor, ...) each prompt's answer belongs to.
@@ -301,7 +311,9 @@ class Predictor:
             view = views[scale]
             key = ("control", encoded.content, view.zoom)
             control = self.cache.get(key, np.ndarray)
-            text = self._encode_text(asked if control is not None else [*asked, NONSENSE])
+            cores = {prompt: core for prompt in asked if (core := self._core_of(prompt))}
+            words = list(dict.fromkeys([*asked, *cores.values()]))
+            text = self._encode_text(words if control is not None else [*words, NONSENSE])
             blend = Blend(len(text.tokens), encoded.shape, view.overlap)
             for batch in view.batches:
                 features, frame = self._features(encoded, view, batch)
@@ -313,9 +325,16 @@ class Predictor:
             if control is None:
                 control = planes[-1] > 0.5
                 self.cache.put(key, control)
-            for prompt, plane in zip(asked, planes, strict=False):
-                found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control))
+            answers = dict(zip(words, planes, strict=False))
+            for prompt in asked:
+                core = answers[cores[prompt]] if prompt in cores else None
+                found[prompt] = ObjectMask(prompt, answers[prompt], overlap(answers[prompt] > 0.5, control), core)
         return [found[prompt] for prompt in prompts]
+
+    def _core_of(self, prompt: str) -> str | None:
+        """Return the words for the inner parts of a prompt's objects, if the model knows them."""
+        found = find_object(prompt)
+        return self.table.cores.get(found.id) if found else None
 
     @torch.inference_mode()
     def _features(self, encoded: EncodedImage, view: View, batch: Batch) -> tuple[ImageFeatures, Frame]:

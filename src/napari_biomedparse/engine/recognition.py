@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.boxes import Box, box_objects
-from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.results import ObjectMask
@@ -52,7 +51,7 @@ class Finding:
 
     def boxes(self, instances: bool = False) -> list[Box]:
         """Return a box around the pixels it keeps, or one around every separate object of them."""
-        objects = split_instances(self.pixels, self.mask.probability) if instances else self.pixels.astype(np.int32)
+        objects = self.mask.split(self.pixels) if instances else self.pixels.astype(np.int32)
         return box_objects(objects, self.pixels, self.mask.probability)
 
 

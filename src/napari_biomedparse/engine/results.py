@@ -35,11 +35,14 @@ class ObjectMask:
     control
         Overlap over union with the mask that words naming nothing give on the same image; 0 where either is empty,
         None where that was not asked.
+    cores
+        float32 (H, W): probability of the inner parts of the separate objects, where the model knows them.
     """
 
     prompt: str
     probability: NDArray[np.float32]
     control: float | None = None
+    cores: NDArray[np.float32] | None = None
 
     @property
     def depends_on_words(self) -> bool:
@@ -83,7 +86,11 @@ class ObjectMask:
         ValueError
             If the threshold is not between 0 and 1.
         """
-        return split_instances(self.mask(threshold), self.probability)
+        return self.split(self.mask(threshold))
+
+    def split(self, pixels: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Return the separate objects among some of its pixels, bool (H, W), as :meth:`instances` does."""
+        return split_instances(pixels, self.probability, cores=self.cores)
 
     def boxes(self, threshold: float = 0.5, instances: bool = False) -> list[Box]:
         """Return boxes around the pixels whose probability is above ``threshold``, by their top, then left side.

@@ -1,22 +1,12 @@
-"""Dice and IoU on the images of a split."""
+"""How much of a mask is right."""
 
 from __future__ import annotations
-
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.measure import Row
-from napari_biomedparse.engine.predictor import Predictor
-from napari_biomedparse.training.dataset import Example, Split, read_split
-
-COLUMNS = (
-    *("dataset", "modality", "site", "target", "prompt", "images"),
-    *("dice_mean", "dice_median", "iou_mean"),
-)
+# Rows and columns of a box.
+Place = tuple["slice[int, int, None]", "slice[int, int, None]"]
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -31,49 +21,23 @@ def iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return int((found & truth).sum()) / union if union else 1.0
 
 
-def evaluate_datasets(
-    predictor: Predictor, datasets: Sequence[Path], split: Split = "test", prompts: Sequence[str] | None = None
-) -> Iterator[Row]:
-    """Measure every target of data sets in the BiomedParseData layout.
-
-    Parameters
-    ----------
-    predictor
-        The model.
-    datasets
-        Folders of the sets.
-    split
-        Which images.
-    prompts
-        Words asked instead of the target's name; each gets a row.
-
-    Yields
-    ------
-    dict
-        The values of :data:`COLUMNS`: means and medians over images at threshold 0.5.
-    """
-    for dataset in datasets:
-        scores: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
-        for example in read_split(dataset, split):
-            for key, score in _score(predictor, example, prompts):
-                scores[key].append(score)
-        for key, values in scores.items():
-            dices, ious = zip(*values, strict=True)
-            numbers: list[str | int | float] = [
-                len(values),
-                round(float(np.mean(dices)), 4),
-                round(float(np.median(dices)), 4),
-                round(float(np.mean(ious)), 4),
-            ]
-            yield dict(zip(COLUMNS, [*key, *numbers], strict=True))
+def box_iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Return overlap over union of the boxes around two masks; 1 where both are empty, 0 where one is."""
+    one, two = box_of(found), box_of(truth)
+    if one is None or two is None:
+        return float(one is two)
+    sides = [min(a.stop, b.stop) - max(a.start, b.start) for a, b in zip(one, two, strict=True)]
+    both = max(0, sides[0]) * max(0, sides[1])
+    return both / (_area(one) + _area(two) - both)
 
 
-def _score(
-    predictor: Predictor, example: Example, prompts: Sequence[str] | None
-) -> Iterator[tuple[tuple[str, ...], tuple[float, float]]]:
-    asked = [(target, prompt) for target in example.masks for prompt in prompts or [target]]
-    masks = predictor.segment(example.read_image(), [prompt for _, prompt in asked])
-    for (target, prompt), mask in zip(asked, masks, strict=True):
-        truth, found = example.read_mask(target), mask.mask()
-        key = (example.dataset, example.modality, example.site, target, prompt)
-        yield key, (dice(found, truth), iou(found, truth))
+def box_of(mask: NDArray[np.bool_]) -> Place | None:
+    """Return the rows and columns of the smallest box around a mask, None where it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _area(box: Place) -> int:
+    return (box[0].stop - box[0].start) * (box[1].stop - box[1].start)

@@ -1,18 +1,11 @@
-"""The table of objects in ``resources/ontology/objects.json`` and the way from a prompt to one of them."""
+"""What an object, a family of objects and a kind of image are."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
-from types import MappingProxyType
 from typing import Literal
 
 Scale = Literal["organ", "tissue", "cell", "organelle"]
-# Colours for free text, which the ontology has none for (Okabe and Ito's palette, told apart by colour-blind eyes).
-FREE_TEXT_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
 
 @dataclass(frozen=True)
@@ -23,67 +16,98 @@ class BiomedicalObject:
     ----------
     id
         Stable identifier.
-    names
-        Its name, then synonyms and plurals.
+    name
+        Its main name.
+    synonyms, plurals
+        Other names, and the plural forms of all names. No two objects share a name.
+    adjectives
+        What belongs to it is called so: "hepatic" for the liver.
+    in_context
+        Names that it only goes by where modality or site are known: "tumor" is the liver's on CT of the liver. Several
+        objects may share one.
+    parents
+        Identifiers of what it is a kind of, or a piece of: children together make up their parent.
     group
-        The family it belongs to; families share a hue.
+        Name of its family.
     scale
-        ``"cell"`` for what needs the image's own pixel size, ``"organ"`` for what is seen on the whole image.
+        ``"organ"`` for what is seen on the whole image; ``"tissue"``, ``"cell"`` and ``"organelle"`` for ever smaller
+        things.
+    modalities, sites
+        Where it occurs. None means anywhere.
+    published
+        The word that BiomedParse v1 was trained with, misspellings included; None for what it does not know. Several
+        objects may share one, which the site then tells apart.
+    codes
+        In public terminologies, as ``"UBERON:0002107"``: UBERON, CL (Cell Ontology), GO, SCT (SNOMED CT), NCIT.
     colour
         ``#rrggbb``, the same in every image.
     """
 
     id: str
-    names: tuple[str, ...]
+    name: str
     group: str
     scale: Scale
     colour: str
+    synonyms: tuple[str, ...] = ()
+    plurals: tuple[str, ...] = ()
+    adjectives: tuple[str, ...] = ()
+    in_context: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    published: str | None = None
+    codes: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str:
-        """The main name."""
-        return self.names[0]
+    def names(self) -> tuple[str, ...]:
+        """The main name, synonyms and plurals: whatever names it without further context."""
+        return (self.name, *self.synonyms, *self.plurals)
 
 
-@lru_cache(maxsize=1)
-def all_objects() -> tuple[BiomedicalObject, ...]:
-    """Return every object, in the order of the table."""
-    table = files("napari_biomedparse").joinpath("resources/ontology/objects.json")
-    rows = json.loads(table.read_text(encoding="utf-8"))
-    return tuple(BiomedicalObject(**{**row, "names": tuple(row["names"])}) for row in rows)
+@dataclass(frozen=True)
+class Family:
+    """A family of objects.
 
-
-@lru_cache(maxsize=1)
-def _by_name() -> Mapping[str, BiomedicalObject]:
-    return MappingProxyType({normalise(name): entry for entry in all_objects() for name in entry.names})
-
-
-def normalise(prompt: str) -> str:
-    """Return ``prompt`` in lower case with single spaces and none at the ends."""
-    return " ".join(prompt.lower().split())
-
-
-def find_object(prompt: str) -> BiomedicalObject | None:
-    """Return the object that a prompt names, or None for free text.
-
-    The whole prompt is looked up first, then its target in the phrasing ``TARGET in SITE MODALITY``.
-
-    Parameters
+    Attributes
     ----------
-    prompt
-        The user's words.
+    name
+        Its name, which an object has as its ``group``.
+    sector
+        What it belongs to: organ, abnormality, histology, microscopy, other.
+    meta
+        The published meta-object that it is, or None for families that were added.
+    synonyms
+        Other names.
     """
-    words = normalise(prompt)
-    return _by_name().get(words) or _by_name().get(words.partition(" in ")[0])
+
+    name: str
+    sector: str
+    meta: str | None = None
+    synonyms: tuple[str, ...] = ()
 
 
-def scale_of(prompt: str) -> Scale:
-    """Return the scale at which a prompt's object is seen; free text is looked for on the whole image."""
-    found = find_object(prompt)
-    return found.scale if found else "organ"
+@dataclass(frozen=True)
+class Modality:
+    """A kind of image.
 
+    Attributes
+    ----------
+    name
+        Its name, as in file names of BiomedParse's layout.
+    synonyms
+        Other names.
+    parent
+        Name of the modality it is a special case of.
+    published
+        Whether BiomedParse v1 was trained on it.
+    """
 
-def colour_of(prompt: str, number: int) -> str:
-    """Return the colour of a prompt's object, or for free text the ``number``-th of a fixed set, as ``#rrggbb``."""
-    found = find_object(prompt)
-    return found.colour if found else FREE_TEXT_COLOURS[(number - 1) % len(FREE_TEXT_COLOURS)]
+    name: str
+    synonyms: tuple[str, ...] = ()
+    parent: str | None = None
+    published: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and its synonyms."""
+        return (self.name, *self.synonyms)

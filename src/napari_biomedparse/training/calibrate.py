@@ -9,15 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.engine.modality import fit_classifier
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.presence import Statistics, mask_statistics
-from napari_biomedparse.ontology import Distributions, RecognitionTable
+from napari_biomedparse.ontology import Distributions, RecognitionTable, find_object
+from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import DataError, Example, read_split
+from napari_biomedparse.training.triples import core_name
 
 # An object needs this many masks for its distributions to mean anything.
 LEAST_MASKS = 8
 # Share of an object's pixels, and of its images, from which other objects count as its parts.
 PARTS = 0.9
+# Mean Dice of an object's inner parts from which they are of use in parting objects.
+LEAST_CORE_DICE = 0.5
 # Shapes of a fitted distribution beyond this are those of values that hardly vary; they would exclude everything else.
 LARGEST_SHAPE = 500.0
 
@@ -33,7 +38,8 @@ def calibrate(
     A modality is a pair of modality and site of the data, such as ``"X-Ray-Chest"``. Its list holds the objects that
     are seen often enough, without those that are the union of others. The distributions are those of the four
     statistics of the presence test inside the model's masks of images that show the object; masks left empty, which
-    the test refuses anyway, are not counted.
+    the test refuses anyway, are not counted. Modalities are told apart by a classifier fitted on all images. Where
+    objects are numbered and the model finds their inner parts, the table says that it can be asked for them.
 
     Parameters
     ----------
@@ -56,7 +62,8 @@ def calibrate(
     for example in examples:
         by_modality[modality_name(example)].append(example)
     chosen = {modality: _choose(shown, most) for modality, shown in by_modality.items()}
-    total = sum(map(len, chosen.values()))
+    numbered = [example for example in examples if example.instances][:: max(1, len(examples) // most)]
+    total = sum(map(len, chosen.values())) + len(examples) + len(numbered)
     lists: dict[str, tuple[str, ...]] = {}
     presence: dict[tuple[str, str], Distributions] = {}
     done = 0
@@ -73,7 +80,28 @@ def calibrate(
             lists[modality] = tuple(target for target in fitted if target not in _unions(shown))
     if not lists:
         raise DataError(f"No object has {LEAST_MASKS} masks in these data sets; add data, or train the model longer.")
-    return RecognitionTable(lists, presence)
+    descriptions = []
+    for example in examples:
+        descriptions.append(predictor.describe(predictor.encode(example.read_image())))
+        done += 1
+        report(done, total)
+    classifier = fit_classifier([modality_name(example) for example in examples], np.stack(descriptions))
+    known_cores = _known_cores(predictor, numbered)
+    report(total, total)
+    return RecognitionTable(lists, presence, classifier, known_cores)
+
+
+def _known_cores(predictor: Predictor, numbered: Sequence[Example]) -> dict[str, str]:
+    """Return, by object, the words for the inner parts that the model finds on examples with numbered objects."""
+    overlaps: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for example in numbered:
+        for target in example.instances:
+            found, words = find_object(target), core_name(target)
+            if found and find_object(words):
+                truth = cores(example.read_instances(target))
+                mask = predictor.segment(example.read_image(), [words])[0].mask()
+                overlaps[found.id, words].append(2 * float((mask & truth).sum()) / max(1, mask.sum() + truth.sum()))
+    return {known: words for (known, words), values in overlaps.items() if np.mean(values) >= LEAST_CORE_DICE}
 
 
 def modality_name(example: Example) -> str:

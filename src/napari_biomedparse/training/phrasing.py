@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from napari_biomedparse.ontology import Scale, all_objects, find_object, normalise, scale_of
+from napari_biomedparse.ontology import Scale, all_objects, find_modality, find_object, normalise, occurs_in, scale_of
 from napari_biomedparse.training.dataset import Example
 
 # How often a target is said alone, with its modality, and with site and modality (as published).
@@ -18,27 +18,6 @@ PHRASINGS = (0.6, 0.15, 0.25)
 SLIPS = 0.08
 # Share of absent prompts that name nothing at all.
 NONSENSE = 0.3
-
-# Words of a place: a name that has one of another place than the image's is not used for it.
-PLACES = frozenset(
-    [
-        "breast",
-        "brain",
-        "lung",
-        "liver",
-        "kidney",
-        "pancreas",
-        "colon",
-        "retinal",
-        "skin",
-        "heart",
-        "cardiac",
-        "prostate",
-        "spinal",
-        "hepatic",
-        "pulmonary",
-    ]
-)
 
 
 class Phrasing:
@@ -56,18 +35,13 @@ class Phrasing:
             for target in example.masks:
                 modalities[target].add(example.modality)
         self._modalities = dict(modalities)
-        self._objects: dict[Scale, list[str]] = defaultdict(list)
-        for entry in all_objects():
-            self._objects[entry.scale].append(entry.name)
 
     def present(self, target: str, example: Example, rng: np.random.Generator) -> str:
         """Name an object of an image."""
-        found = find_object(target)
-        # A target like "tumor" names different objects in different sites, so its own word is kept half the time.
-        words = target
-        if found and rng.random() < 0.5:
-            names = [name for name in found.names if not PLACES & set(name.split()) - set(example.site.split())]
-            words = str(rng.choice(names or [target]))
+        found = find_object(target, example.modality, example.site)
+        # Its own word, the one it is tested by, is kept half the time.
+        names = (*found.names, *found.in_context) if found else ()
+        words = str(rng.choice(names)) if names and rng.random() < 0.5 else target
         return self._dress(words, example, rng)
 
     def absent(self, example: Example, scale: Scale, rng: np.random.Generator) -> str:
@@ -76,7 +50,7 @@ class Phrasing:
             return nonsense(rng)
         choices = [
             [t for t, seen in self._modalities.items() if example.modality not in seen and scale_of(t) == scale],
-            self._objects[scale] if scale == ("organ" if is_microscopy(example.modality) else "cell") else [],
+            _elsewhere(example.modality, scale),
         ]
         choices = [names for names in choices if names]
         if not choices:
@@ -94,6 +68,13 @@ class Phrasing:
         modality = example.modality
         phrasings = (words, f"{words} in {modality}", f"{words} in {example.site} {modality}")
         return normalise(phrasings[rng.choice(3, p=PHRASINGS)])
+
+
+@lru_cache(maxsize=64)
+def _elsewhere(modality: str, scale: Scale) -> list[str]:
+    """Return the names of objects of a scale that do not occur in a modality."""
+    kind = find_modality(modality)
+    return [entry.name for entry in all_objects() if entry.scale == scale and not (kind and occurs_in(entry, kind))]
 
 
 def is_microscopy(modality: str) -> bool:

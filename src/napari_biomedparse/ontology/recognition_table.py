@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,8 +19,27 @@ class ModalityError(ValueError):
 
 
 @dataclass(frozen=True)
+class ModalityClassifier:
+    """A linear rule that tells modalities apart by numbers that describe an image.
+
+    Attributes
+    ----------
+    modalities
+        Names, M of them.
+    weights
+        M rows of F numbers, one for each that describes an image.
+    bias
+        M numbers.
+    """
+
+    modalities: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+    bias: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class RecognitionTable:
-    """What a model looks for when it is to recognise everything.
+    """What a model looks for when it is to recognise everything, and what else it is known to tell apart.
 
     Attributes
     ----------
@@ -28,10 +47,17 @@ class RecognitionTable:
         Modality -> the objects looked for, in their order.
     presence
         (modality, object) -> the distributions of a present object's four statistics.
+    classifier
+        How the modality of an image is recognised by the model's description of it; None if it is not known.
+    cores
+        Object's identifier -> words for the inner part of each such object, which parts touching ones; empty if the
+        model does not know them.
     """
 
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     presence: Mapping[tuple[str, str], Distributions] = field(default_factory=dict)
+    classifier: ModalityClassifier | None = None
+    cores: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def published(cls) -> RecognitionTable:
@@ -49,7 +75,8 @@ class RecognitionTable:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(_lists(content["lists"]), _presence(content["presence"]))
+            classifier, cores = _classifier(content.get("classifier")), content.get("cores", {})
+            return cls(_lists(content["lists"]), _presence(content["presence"]), classifier, dict(cores))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModalityError(f"{path} is not a readable table for recognition ({error}); make it again.") from error
 
@@ -59,8 +86,10 @@ class RecognitionTable:
         for (modality, name), pairs in self.presence.items():
             presence.setdefault(modality, {})[name] = pairs
         lists = {modality: list(names) for modality, names in self.lists.items()}
-        content = {"lists": lists, "presence": presence}
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        classifier = self.classifier and asdict(self.classifier)
+        content = {"lists": lists, "presence": presence, "cores": dict(self.cores), "classifier": classifier}
+        entries = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items())
+        path.write_text("{\n" + ",\n".join(entries) + "\n}\n", encoding="utf-8")
 
     def modality(self, name: str) -> str:
         """Return the modality that a name means: in any case, and also the beginning of just one.
@@ -97,6 +126,16 @@ def _presence(content: Mapping[str, Mapping[str, list[list[float]]]]) -> dict[tu
         for modality, objects in content.items()
         for name, pairs in objects.items()
     }
+
+
+def _classifier(content: Mapping[str, Any] | None) -> ModalityClassifier | None:
+    if content is None:
+        return None
+    weights = tuple(tuple(map(float, row)) for row in content["weights"])
+    rule = ModalityClassifier(tuple(content["modalities"]), weights, tuple(map(float, content["bias"])))
+    if len({len(rule.modalities), len(weights), len(rule.bias)}) != 1 or len(set(map(len, weights))) != 1:
+        raise ValueError("the classifier's rows do not fit together")
+    return rule
 
 
 @lru_cache(maxsize=1)

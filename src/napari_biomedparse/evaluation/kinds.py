@@ -1,0 +1,41 @@
+"""What counts as the same: modalities of one family, a model's list and an image, two names of one object."""
+
+from __future__ import annotations
+
+from napari_biomedparse.ontology import RecognitionTable, find_object, normalise
+from napari_biomedparse.training.calibrate import modality_name
+from napari_biomedparse.training.dataset import Example
+
+# Sites and modalities that the published lists call otherwise than the published data.
+_SITES = {"heart": "cardiac", "lung": "chest"}
+_MODALITIES = {"endoscope": "endoscopy"}
+
+
+def family(modality: str) -> str:
+    """Return the modality without its sequence: ``"MRI"`` for ``"MRI-T1-Gd"``. The paper counts nine of them."""
+    return "MRI" if modality.startswith("MRI-") else modality
+
+
+def list_of(example: Example, table: RecognitionTable) -> str | None:
+    """Return which of a table's lists is that of an image, or None if none is.
+
+    It is called by modality and site, as in ``"X-Ray-Chest"``, or by the modality alone, as in ``"Pathology"``.
+    """
+    site = _SITES.get(example.site, example.site)
+    modality = _MODALITIES.get(example.modality, example.modality)
+    wanted = (modality_name(example), f"{modality}-{site}", modality)
+    known = {name.lower(): name for name in table.lists}
+    return next((known[name.lower()] for name in wanted if name.lower() in known), None)
+
+
+def is_family(name: str, example: Example) -> bool:
+    """Return whether a list's name begins with the modality of an image, whatever its sequence and site."""
+    modality = family(example.modality).lower()
+    begins = {modality, _MODALITIES.get(modality, modality)}
+    return any(f"{name.lower()}-".startswith(f"{each}-") for each in begins)
+
+
+def identity(name: str) -> str:
+    """Return what two names of one object have in common: its identifier, or for free text the words."""
+    found = find_object(name)
+    return found.id if found else normalise(name)

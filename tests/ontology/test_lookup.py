@@ -1,0 +1,158 @@
+"""From words to objects and kinds of images."""
+
+import pytest
+
+from napari_biomedparse.ontology import (
+    all_objects,
+    ancestors_of,
+    children_of,
+    descendants_of,
+    find_modality,
+    find_object,
+    occurs_in,
+    parents_of,
+    scale_of,
+)
+
+
+def identifier(prompt, **context):
+    entry = find_object(prompt, **context)
+    return entry.id if entry else None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("nuclei", "nucleus"),
+        ("  Cell   NUCLEI ", "nucleus"),
+        ("nucleus in tissue pathology", "nucleus"),
+        ("nucleus center", "nucleus-core"),
+        ("nuclear core", "nucleus-core"),
+        ("pubic symphysis", "public-symphysis"),
+        ("inferior vena cava", "postcava"),
+        ("nonsense in abdomen CT", None),
+        ("flux capacitor", None),
+        ("in", None),
+        ("", None),
+    ],
+)
+def test_prompts_find_their_object(prompt, found):
+    assert identifier(prompt) == found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("oesophagus", "esophagus"),
+        ("Grey-Matter", "gray-matter"),
+        ("pancreas tumour", "pancreas-tumor"),
+        ("left_kidney", "left-kidney"),
+        ("covid 19 infection", "covid-19-infection"),
+        ("nerve fibres", "axon"),
+    ],
+)
+def test_spellings_and_hyphens_do_not_matter(prompt, found):
+    assert identifier(prompt) == found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("renal", "kidney"),
+        ("renal tumor", "kidney-tumor"),
+        ("pulmonary nodules", "lung-nodule"),
+        ("nuclear", "nucleus"),
+    ],
+)
+def test_adjectives_stand_for_what_they_belong_to(prompt, found):
+    assert identifier(prompt) == found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("tumor", "breast-tumor"),
+        ("tumor in breast ultrasound", "breast-tumor"),
+        ("tumour in liver CT", "liver-tumor"),
+        ("tumor in abdomen CT", "kidney-tumor"),
+        ("tumor in brain MRI-FLAIR", "whole-brain-tumor"),
+        ("tumor in CT", "tumor"),
+        ("vessel in liver CT", "hepatic-vessel"),
+        ("vessels in fundus", "retinal-vessel"),
+        ("vessel in moon rock", "vessel"),
+        ("lesion in liver MRI", "liver-lesion"),
+        ("lesion in CT", "lesion"),
+        ("edema in retinal OCT", "cystoid-macular-edema"),
+        ("edema in brain MRI-FLAIR", "brain-tumor-edema"),
+        ("lesion in skin dermoscopy", "skin-lesion"),
+    ],
+)
+def test_words_of_several_meanings_are_told_apart_by_their_place(prompt, found):
+    assert identifier(prompt) == found
+
+
+def test_the_place_may_be_given_apart_from_the_words():
+    assert identifier("tumors", modality="ultrasound", site="breast") == "breast-tumor"
+    assert identifier("vessel", modality="fundus") == "retinal-vessel"
+    assert identifier("edema", site="retinal") == "cystoid-macular-edema"
+    assert identifier("vessel", modality="no such thing") == identifier("vessel") == "retinal-vessel"
+    assert identifier("liver", modality="fundus", site="eye") == "liver"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("ct", "CT"),
+        ("X ray", "X-Ray"),
+        ("X-Ray-Chest", "X-Ray"),
+        ("MRI-FLAIR-Brain", "MRI-FLAIR"),
+        ("Endoscopy", "endoscope"),
+        ("H&E", "pathology"),
+        ("confocal microscopy", "fluorescence microscopy"),
+        ("TEM", "electron microscopy"),
+        ("photograph of a cat", None),
+        ("", None),
+    ],
+)
+def test_modalities_are_found(name, found):
+    modality = find_modality(name)
+    assert (modality.name if modality else None) == found
+
+
+def test_an_object_occurs_in_a_modality_its_special_cases_and_its_general_case():
+    def occurs(prompt, modality):
+        return occurs_in(find_object(prompt), find_modality(modality))
+
+    assert occurs("lower-grade glioma", "MRI-FLAIR")
+    assert occurs("retinal vessel", "fundus")
+    assert not occurs("retinal vessel", "CT")
+    assert not occurs("liver", "pathology")
+    assert occurs("any tumor", "pathology"), "what is said of no modality occurs in any"
+
+
+@pytest.mark.parametrize(
+    ("scale", "prompts"),
+    [
+        ("organ", "liver|tumor|polyp|skin lesion|optic disc|fetal head|hippocampus|aorta|flux capacitor"),
+        ("tissue", "vessel|artery|vein|capillary|axon|myelin|kidney stone|gland"),
+        (
+            "cell",
+            "nuclei in fluorescence microscopy|nucleus core|cytoplasm|platelets|neoplastic cells",
+        ),
+        ("organelle", "mitochondria|synapse|membrane|Golgi"),
+    ],
+)
+def test_scales(scale, prompts):
+    assert {scale_of(prompt) for prompt in prompts.split("|")} == {scale}
+
+
+def test_relatives():
+    lobe, lung = find_object("right middle lung lobe"), find_object("lung")
+    assert {entry.id for entry in parents_of(lobe)} == {"right-lung", "middle-lung-lobe"}
+    assert [entry.id for entry in ancestors_of(lobe)] == ["right-lung", "middle-lung-lobe", "lung"]
+    assert lobe in descendants_of(lung)
+    assert lobe not in children_of(lung)
+    assert len(set(descendants_of(lung))) == len(descendants_of(lung))
+    assert parents_of(lung) == ancestors_of(lung) == ()
+    for entry in all_objects():
+        assert all(entry in children_of(parent) for parent in parents_of(entry))

@@ -22,12 +22,14 @@ ALLOWED = {
     "io": {"engine"},
     "training": {"engine", "model", "ontology"},
     "evaluation": {"engine", "ontology", "training"},
+    "harmonise": {"engine", "ontology"},
     "batch": {"engine", "io", "ontology"},
     "plugin": {"engine", "ontology"},
 }
 FOREIGN = {
     "model": {"napari", "qtpy", "superqt", "magicgui", "skimage", "PIL", "huggingface_hub"},
     "weights": {"napari", "qtpy", "superqt", "magicgui", "torch"},
+    "harmonise": {"napari", "qtpy", "superqt", "magicgui", "torch"},
     "engine": {"napari", "qtpy", "superqt", "magicgui"},
     "ontology": {"napari", "qtpy", "superqt", "magicgui", "torch"},
     "io": {"napari", "qtpy", "superqt", "magicgui", "torch"},

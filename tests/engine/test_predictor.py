@@ -177,7 +177,9 @@ def test_prompts_are_decoded_in_parts_that_fit_in_memory(predictor, histology, m
     sizes = []
     decode = predictor.model.decode
     monkeypatch.setattr(
-        predictor.model, "decode", lambda image, text: sizes.append(len(text.tokens)) or decode(image, text)
+        predictor.model,
+        "decode",
+        lambda image, text, *cores: sizes.append(len(text.tokens)) or decode(image, text, *cores),
     )
     monkeypatch.setattr(predictor_module, "DECODED_BYTES", 1)
     apart = predictor.segment(pixels, prompts)
@@ -253,6 +255,6 @@ def test_meta_objects_are_read_one_place_further(tiny_config):
     torch.testing.assert_close(classes.norm(dim=1), torch.ones(17))
     predictor = Predictor(model, device="cpu")
     decode = model.decode
-    model.decode = lambda image, text: decode(image, text)._replace(text=classes[None, 3:4] * 5)
+    model.decode = lambda image, text, *cores: decode(image, text)._replace(text=classes[None, 3:4] * 5)
     (row,) = predictor.classify(np.ones((64, 64), np.uint8), ["anything"])
     assert next(iter(row)) == meta_objects()[2] == "kidney"

@@ -26,8 +26,6 @@ def identifier(prompt, **context):
         ("nuclei", "nucleus"),
         ("  Cell   NUCLEI ", "nucleus"),
         ("nucleus in tissue pathology", "nucleus"),
-        ("nucleus center", "nucleus-core"),
-        ("nuclear core", "nucleus-core"),
         ("pubic symphysis", "public-symphysis"),
         ("inferior vena cava", "postcava"),
         ("nonsense in abdomen CT", None),
@@ -137,7 +135,7 @@ def test_an_object_occurs_in_a_modality_its_special_cases_and_its_general_case()
         ("tissue", "vessel|artery|vein|capillary|axon|myelin|kidney stone|gland"),
         (
             "cell",
-            "nuclei in fluorescence microscopy|nucleus core|cytoplasm|platelets|neoplastic cells",
+            "nuclei in fluorescence microscopy|cytoplasm|platelets|neoplastic cells",
         ),
         ("organelle", "mitochondria|synapse|membrane|Golgi"),
     ],

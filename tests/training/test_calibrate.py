@@ -63,7 +63,7 @@ def test_objects_seen_often_enough_are_listed_without_unions(lungs, rng):
     assert set(table.presence) == {("X-Ray-Chest", name) for name in ("left lung", "right lung", "lung")}
     assert steps[-1] == (2 * LEAST_MASKS, 2 * LEAST_MASKS)
     assert table.classifier.modalities == ("X-Ray-Chest",)
-    assert table.cores == {}
+    assert table.cores == ()
     # What was fitted passes its own test; a bright mask in its place does not.
     dark, bright = (np.full((9, 9, 3), value, np.uint8) for value in (50, 200))
     mask = ObjectMask("left lung", np.full((9, 9), 0.87, np.float32))
@@ -90,7 +90,7 @@ def test_the_classifier_tells_modalities_apart_and_survives_the_file(rng, tmp_pa
     names = [name for name in centres for _ in range(30)]
     drawn = np.array([centres[name] * direction + rng.normal(size=40) for name in names])
     lists = dict.fromkeys(centres, ("liver",))
-    table = RecognitionTable(lists, {}, fit_classifier(names, drawn), {"nucleus": "nucleus core"})
+    table = RecognitionTable(lists, {}, fit_classifier(names, drawn), ("nucleus",))
     table.write(tmp_path / "t.json")
     read = RecognitionTable.read(tmp_path / "t.json")
     assert read == table

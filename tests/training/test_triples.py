@@ -14,6 +14,7 @@ from napari_biomedparse.ontology import find_object, scale_of
 from napari_biomedparse.training.augment import Placement, move, recolour
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example, read_split
+from napari_biomedparse.training.losses import LossConfig, prompt_losses
 from napari_biomedparse.training.phrasing import Phrasing, misspell, nonsense
 from napari_biomedparse.training.start import start_from
 from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
@@ -92,13 +93,44 @@ def test_touching_objects_have_separate_cores():
     assert 0.1 < core.sum() / (numbers > 0).sum() < 0.5
 
 
-def test_sets_with_numbered_objects_are_asked_for_their_cores(tiny_config):
+def test_cores_come_with_the_masks_of_numbered_objects_and_are_unknown_for_others(tiny_config):
     shown = [e for name in ("DSB2018-Fluorescence", "DSB2018-HE") for e in read_split(DATA / name, "test")]
-    sampler = TripleSampler(shown, tiny_config, 64, SamplingConfig(foreign=0), seed=3)
-    assert all(triple.targets == ["nucleus", "nucleus core"] for triple in sampler.triples)
-    _, masks = sampler.triples[0].pixels
-    whole, core = masks.bool()
+    batch = TripleSampler(shown, tiny_config, 64, SamplingConfig(foreign=0), seed=3).batch(0, 8)
+    known = (batch.cores >= 0).all(dim=-1).all(dim=-1)
+    assert 0 < known.sum() < known.numel()
+    assert torch.equal(known, ~(batch.cores < 0).any(dim=-1).any(dim=-1))
+    # Present objects have cores, which lie inside them; absent ones have none that are known.
+    assert not batch.masks[~known].any()
+    whole, core = batch.masks[known] > 0, batch.cores[known] > 0
     assert 0 < (core & whole).sum() == core.sum() < 0.6 * whole.sum()
+
+
+def test_a_network_with_cores_is_taught_them_where_they_are_known(tiny_config, rng):
+    torch.manual_seed(0)
+    model = BiomedParse(replace(tiny_config, cores=True, detail=8)).train()
+    image = model.encode_image(torch.rand(1, 3, 64, 64) * 255)
+    text = model.encode_text(["nucleus", "liver"])
+    target = torch.zeros(1, 2, 64, 64)
+    target[:, 0, 16:48, 16:48] = 1
+    inner = torch.full_like(target, -1)
+    heads = model.mask_decoder(image, text)
+
+    def core_loss() -> torch.Tensor:
+        torch.manual_seed(1)
+        return prompt_losses(model, image, text, heads, target, LossConfig(points=256), inner)["core"]
+
+    assert core_loss() == 0
+    inner[:, 0] = 0
+    inner[:, 0, 24:40, 24:40] = 1
+    some = core_loss()
+    assert some > 0
+    torch.autograd.backward(some)
+    assert model.mask_decoder.core_head[0].weight.grad.abs().sum() > 0
+    inner[:, 1] = 0
+    assert core_loss() != some
+    decoded = model.eval().decode(image, text, cores=True)
+    assert decoded.cores.shape == decoded.logits.shape == (1, 2, 32, 32)
+    assert model.decode(image, text).cores is None
 
 
 def test_images_at_a_foreign_scale_are_asked_for_nothing_that_is_there(tiny_config):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from napari_biomedparse.cli.calibrate import calibrate
+from napari_biomedparse.cli.data import app as data
 from napari_biomedparse.cli.evaluate import evaluate
 from napari_biomedparse.cli.models import app as models
 from napari_biomedparse.cli.recognize import recognize
@@ -18,6 +19,7 @@ app.command()(train)
 app.command()(calibrate)
 app.command()(evaluate)
 app.add_typer(models, name="models")
+app.add_typer(data, name="data")
 
 
 @app.callback()

@@ -10,6 +10,9 @@ from skimage.filters import gaussian
 from skimage.measure import label
 from skimage.segmentation import watershed
 
+# Probability above which a pixel belongs to an object's inner part.
+CORE = 0.5
+
 
 def split_instances(
     mask: NDArray[np.bool_],
@@ -49,7 +52,7 @@ def split_instances(
     if cores is None:
         landscape, seeds = _by_distance(components, distance, probability)
     else:
-        landscape, seeds = cores, label(filled & (cores > 0.5)).astype(np.int32)
+        landscape, seeds = cores, label(filled & (cores > CORE)).astype(np.int32)
     # Components too small, too flat or too faint for a seed get one of their own.
     empty = np.setdiff1d(np.arange(1, components.max() + 1), components[seeds > 0])
     found = int(seeds.max())

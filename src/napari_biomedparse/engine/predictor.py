@@ -311,30 +311,28 @@ class Predictor:
             view = views[scale]
             key = ("control", encoded.content, view.zoom)
             control = self.cache.get(key, np.ndarray)
-            cores = {prompt: core for prompt in asked if (core := self._core_of(prompt))}
-            words = list(dict.fromkeys([*asked, *cores.values()]))
-            text = self._encode_text(words if control is not None else [*words, NONSENSE])
-            blend = Blend(len(text.tokens), encoded.shape, view.overlap)
+            cored = [place for place, prompt in enumerate(asked) if self._knows_cores(prompt)]
+            text = self._encode_text(asked if control is not None else [*asked, NONSENSE])
+            blend = Blend(len(text.tokens) + len(cored), encoded.shape, view.overlap)
             for batch in view.batches:
                 features, frame = self._features(encoded, view, batch)
-                for tile, probabilities in zip(batch, self._probabilities(features, frame, text), strict=True):
+                for tile, probabilities in zip(batch, self._probabilities(features, frame, text, cored), strict=True):
                     blend.add(tile, probabilities)
                 done += len(batch)
                 yield Step(done, total)
             planes = blend.result()
             if control is None:
-                control = planes[-1] > 0.5
+                control = planes[len(asked)] > 0.5
                 self.cache.put(key, control)
-            answers = dict(zip(words, planes, strict=False))
-            for prompt in asked:
-                core = answers[cores[prompt]] if prompt in cores else None
-                found[prompt] = ObjectMask(prompt, answers[prompt], overlap(answers[prompt] > 0.5, control), core)
+            cores = dict(zip(cored, planes[len(text.tokens) :], strict=True))
+            for place, prompt in enumerate(asked):
+                plane = planes[place]
+                found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control), cores.get(place))
         return [found[prompt] for prompt in prompts]
 
-    def _core_of(self, prompt: str) -> str | None:
-        """Return the words for the inner parts of a prompt's objects, if the model knows them."""
+    def _knows_cores(self, prompt: str) -> bool:
         found = find_object(prompt)
-        return self.table.cores.get(found.id) if found else None
+        return self.model.config.cores and found is not None and found.id in self.table.cores
 
     @torch.inference_mode()
     def _features(self, encoded: EncodedImage, view: View, batch: Batch) -> tuple[ImageFeatures, Frame]:
@@ -355,15 +353,20 @@ class Predictor:
         return self.model.encode_text([normalise(prompt) for prompt in prompts])
 
     @torch.inference_mode()
-    def _probabilities(self, features: ImageFeatures, frame: Frame, text: TextFeatures) -> NDArray[np.float32]:
-        """Return the probabilities of P prompts on B tiles, (B, P, h, w)."""
+    def _probabilities(
+        self, features: ImageFeatures, frame: Frame, text: TextFeatures, cored: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Return the probabilities of P prompts on B tiles, then those of the cores of some, (B, P + cored, h, w)."""
+        decoded = list(self._decode(features, text, bool(cored)))
+        logits = [part.logits for part in decoded]
+        if cored:
+            logits.append(torch.cat([part.cores for part in decoded if part.cores is not None], dim=1)[:, list(cored)])
+        together = logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)
         size = self.model.config.input_size
-        parts = [unlay(decoded.logits.float(), frame, size).sigmoid_() for decoded in self._decode(features, text)]
-        together = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        probabilities: NDArray[np.float32] = together.cpu().numpy()
+        probabilities: NDArray[np.float32] = unlay(together.float(), frame, size).sigmoid_().cpu().numpy()
         return probabilities
 
-    def _decode(self, features: ImageFeatures, text: TextFeatures) -> Iterator[DecodedPrompts]:
+    def _decode(self, features: ImageFeatures, text: TextFeatures, cores: bool = False) -> Iterator[DecodedPrompts]:
         """Decode prompts, as many at a time as fit in memory."""
         config = self.model.config
         # Per tile and prompt: what each query sees of the finest level (logits, sum and mask), and its nine taps.
@@ -371,7 +374,7 @@ class Predictor:
         together = max(1, DECODED_BYTES // (each * len(features.finest)))
         with arithmetic("float32" if self.device.type == "cpu" else self.precision, self.device):
             for first in range(0, len(text.tokens), together):
-                yield self.model.decode(features, text.part(first, first + together))
+                yield self.model.decode(features, text.part(first, first + together), cores)
 
 
 def table_path(weights: Path) -> Path:

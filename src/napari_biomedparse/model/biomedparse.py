@@ -25,13 +25,15 @@ class DecodedPrompts(NamedTuple):
 
     ``logits`` (B, P, H / 4, W / 4), or half of the input's side with a detail path, are the chosen queries' masks,
     ``similarity`` (B, P, Q) compares every query with its prompt, ``query`` (B, P) is the chosen one, ``text``
-    (B, P, dim) is what it found in the space of the texts.
+    (B, P, dim) is what it found in the space of the texts, ``cores`` like ``logits`` the inner parts of its separate
+    objects, of a network that gives them.
     """
 
     logits: Tensor
     similarity: Tensor
     query: Tensor
     text: Tensor
+    cores: Tensor | None = None
 
 
 class BiomedParse(nn.Module):
@@ -52,7 +54,7 @@ class BiomedParse(nn.Module):
         self.image_encoder = ImageEncoder(config.image_encoder)
         self.pixel_decoder = PixelDecoder(config.image_encoder.channels, config.dim, config.pixel_decoder)
         self.text_encoder = TextEncoder(config.text_encoder, config.dim)
-        self.mask_decoder = MaskDecoder(config.dim, config.mask_decoder)
+        self.mask_decoder = MaskDecoder(config.dim, config.mask_decoder, config.cores)
         self.detail_path = DetailPath(config.dim, config.detail) if config.detail else None
         self.reset_pixel_statistics()
 
@@ -85,17 +87,24 @@ class BiomedParse(nn.Module):
         encoded: TextFeatures = self.text_encoder(ids.to(self.device))
         return encoded
 
-    def decode(self, image: ImageFeatures, text: TextFeatures) -> DecodedPrompts:
-        """Decode P prompts on each of B encoded images, each on its own."""
+    def decode(self, image: ImageFeatures, text: TextFeatures, cores: bool = False) -> DecodedPrompts:
+        """Decode P prompts on each of B encoded images, each on its own; with cores if asked for."""
         heads = self.mask_decoder(image, text.repeat(len(image.finest)))[-1]
         texts = self.mask_decoder.texts(heads.states)
         similarity = self.mask_decoder.similarity(texts, text.embedding)
         query = similarity.argmax(dim=-1)
-        mask, found = (part.take_along_dim(query[..., None, None], dim=2)[:, :, 0] for part in (heads.masks, texts))
-        logits = self.pixel_decoder.mask_features.logits(mask, image.finest)
-        if self.detail_path and image.detail is not None:
-            logits = self.detail_path.refine(logits, mask, image.detail)
-        return DecodedPrompts(logits, similarity, query, found)
+        index = query[..., None, None]
+        mask, found, state = (part.take_along_dim(index, dim=2)[:, :, 0] for part in (heads.masks, texts, heads.states))
+        head = self.mask_decoder.core_head if cores else None
+        core = None if head is None else self._logits(head(state), image)
+        return DecodedPrompts(self._logits(mask, image), similarity, query, found, core)
+
+    def _logits(self, masks: Tensor, image: ImageFeatures) -> Tensor:
+        """Return the mask logits of mask embeddings (B, P, dim)."""
+        logits = self.pixel_decoder.mask_features.logits(masks, image.finest)
+        if self.detail_path is None or image.detail is None:
+            return logits
+        return self.detail_path.refine(logits, masks, image.detail)
 
     def encode_classes(self, names: list[str]) -> Tensor:
         """Encode class names for :meth:`classify`, (N, dim).

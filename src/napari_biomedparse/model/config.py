@@ -103,6 +103,8 @@ class ModelConfig:
         Whether an image smaller than the input is enlarged to fill it for these objects too.
     detail
         Channels of the detail path, which doubles the masks' size; 0 for none, as published.
+    cores
+        Whether the network also gives the inner parts of a prompt's separate objects; the published one does not.
     meta_objects
         Whether the network was trained to tell meta-objects (liver, vessel, tumor, ...) apart.
 
@@ -119,6 +121,7 @@ class ModelConfig:
     tissue_zoom: float | None = None
     cell_fill: bool = True
     detail: int = 0
+    cores: bool = False
     meta_objects: bool = False
     image_encoder: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
     pixel_decoder: PixelDecoderConfig = field(default_factory=PixelDecoderConfig)
@@ -187,6 +190,7 @@ PRESETS: dict[str, ModelConfig] = {
         tissue_zoom=1.5,
         cell_fill=False,
         detail=16,
+        cores=True,
         image_encoder=ImageEncoderConfig(
             width=32, depths=(1, 2, 6, 2), focal_levels=3, layer_scale=0.2, drop_path=0.05
         ),

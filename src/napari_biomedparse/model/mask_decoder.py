@@ -65,6 +65,11 @@ def feedforward(dim: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
 
 
+def mask_head(dim: int) -> nn.Sequential:
+    """Return the perceptron from a query's state to its mask embedding."""
+    return nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
+
+
 class DecoderLayer(nn.Module):
     """Masked cross-attention of the queries, self-attention of queries and tokens, feed-forward; post-norm."""
 
@@ -99,9 +104,11 @@ class MaskDecoder(nn.Module):
         Width of queries, features and text space.
     config
         Its sizes.
+    cores
+        Whether it has a second head of masks, for the inner parts of separate objects.
     """
 
-    def __init__(self, dim: int, config: MaskDecoderConfig) -> None:
+    def __init__(self, dim: int, config: MaskDecoderConfig, cores: bool = False) -> None:
         super().__init__()
         self.queries = nn.Parameter(torch.randn(config.queries, dim))
         self.query_positions = nn.Parameter(torch.randn(config.queries, dim))
@@ -111,9 +118,8 @@ class MaskDecoder(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
         self.text_head = nn.Parameter(torch.randn(dim, dim) / dim**0.5)
-        self.mask_head = nn.Sequential(
-            nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)
-        )
+        self.mask_head = mask_head(dim)
+        self.core_head = mask_head(dim) if cores else None
         self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # log(1 / 0.07), CLIP's start
 
     def prepare(self, levels: list[Tensor], finest: Tensor, resized: tuple[Tensor, ...]) -> ImageFeatures:

@@ -50,14 +50,13 @@ class RecognitionTable:
     classifier
         How the modality of an image is recognised by the model's description of it; None if it is not known.
     cores
-        Object's identifier -> words for the inner part of each such object, which parts touching ones; empty if the
-        model does not know them.
+        Identifiers of the objects whose inner parts the model was taught, which part touching ones.
     """
 
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     presence: Mapping[tuple[str, str], Distributions] = field(default_factory=dict)
     classifier: ModalityClassifier | None = None
-    cores: Mapping[str, str] = field(default_factory=dict)
+    cores: tuple[str, ...] = ()
 
     @classmethod
     def published(cls) -> RecognitionTable:
@@ -75,8 +74,8 @@ class RecognitionTable:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            classifier, cores = _classifier(content.get("classifier")), content.get("cores", {})
-            return cls(_lists(content["lists"]), _presence(content["presence"]), classifier, dict(cores))
+            classifier, cores = _classifier(content.get("classifier")), content.get("cores", [])
+            return cls(_lists(content["lists"]), _presence(content["presence"]), classifier, tuple(cores))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModalityError(f"{path} is not a readable table for recognition ({error}); make it again.") from error
 
@@ -87,7 +86,7 @@ class RecognitionTable:
             presence.setdefault(modality, {})[name] = pairs
         lists = {modality: list(names) for modality, names in self.lists.items()}
         classifier = self.classifier and asdict(self.classifier)
-        content = {"lists": lists, "presence": presence, "cores": dict(self.cores), "classifier": classifier}
+        content = {"lists": lists, "presence": presence, "cores": self.cores, "classifier": classifier}
         entries = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items())
         path.write_text("{\n" + ",\n".join(entries) + "\n}\n", encoding="utf-8")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.engine.instances import CORE
 from napari_biomedparse.engine.modality import fit_classifier
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.presence import Statistics, mask_statistics
-from napari_biomedparse.ontology import Distributions, RecognitionTable, find_object
+from napari_biomedparse.ontology import Distributions, RecognitionTable, all_objects, find_object
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import DataError, Example, read_split
-from napari_biomedparse.training.triples import core_name
 
 # An object needs this many masks for its distributions to mean anything.
 LEAST_MASKS = 8
@@ -91,17 +91,20 @@ def calibrate(
     return RecognitionTable(lists, presence, classifier, known_cores)
 
 
-def _known_cores(predictor: Predictor, numbered: Sequence[Example]) -> dict[str, str]:
-    """Return, by object, the words for the inner parts that the model finds on examples with numbered objects."""
-    overlaps: dict[tuple[str, str], list[float]] = defaultdict(list)
+def _known_cores(predictor: Predictor, numbered: Sequence[Example]) -> tuple[str, ...]:
+    """Return the objects whose inner parts the model finds on examples with numbered objects."""
+    overlaps: dict[str, list[float]] = defaultdict(list)
+    if not numbered:
+        return ()
+    table = RecognitionTable(cores=tuple(entry.id for entry in all_objects()))
+    asked = Predictor(predictor.model, str(predictor.device), predictor.precision, table)
     for example in numbered:
         for target in example.instances:
-            found, words = find_object(target), core_name(target)
-            if found and find_object(words):
-                truth = cores(example.read_instances(target))
-                mask = predictor.segment(example.read_image(), [words])[0].mask()
-                overlaps[found.id, words].append(2 * float((mask & truth).sum()) / max(1, mask.sum() + truth.sum()))
-    return {known: words for (known, words), values in overlaps.items() if np.mean(values) >= LEAST_CORE_DICE}
+            mask, found = asked.segment(example.read_image(), [target])[0], find_object(target)
+            if found and mask.cores is not None:
+                truth, core = cores(example.read_instances(target)), mask.cores > CORE
+                overlaps[found.id].append(2 * float((core & truth).sum()) / max(1, int(core.sum() + truth.sum())))
+    return tuple(sorted(known for known, values in overlaps.items() if np.mean(values) >= LEAST_CORE_DICE))
 
 
 def modality_name(example: Example) -> str:

@@ -31,6 +31,7 @@ class LossConfig:
     match_text_weight: float = 4.0
     mask_weight: float = 5.0
     dice_weight: float = 5.0
+    core_weight: float = 2.5
     points: int = 2048
     oversample: int = 3
     importance: float = 0.75
@@ -55,6 +56,7 @@ def prompt_losses(
     heads: list[QueryHeads],
     target: Tensor,
     config: LossConfig,
+    cores: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return the loss terms, averaged over prompts and summed over all prediction heads.
 
@@ -70,17 +72,28 @@ def prompt_losses(
         Masks (B, P, S, S), 0 or 1; all zero where the prompt's object is absent.
     config
         Weights and point counts.
+    cores
+        Inner parts of the targets' separate objects (B, P, S, S), 0 or 1, negative where not known; for networks that
+        give them. They count at the last head only.
 
     Returns
     -------
     dict
-        Weighted scalars ``text``, ``mask`` and ``dice``.
+        Weighted scalars ``text``, ``mask`` and ``dice``, and with ``cores`` also ``core``.
     """
     images, prompts = target.shape[:2]
     candidates = config.points * config.oversample
     points = torch.rand(images, candidates, 2, device=target.device)
     features = sample_points(model.pixel_decoder.mask_features(image.finest), points)
     detail = None if image.detail is None else sample_points(image.detail, points)
+
+    def project(masks: Tensor) -> Tensor:
+        """Return the logits (B, P, N) of mask embeddings (B, P, dim) at the points."""
+        logits = torch.einsum("bpc,bcn->bpn", masks, features).float()
+        if model.detail_path is None or detail is None:
+            return logits
+        return logits + torch.einsum("bpc,bcn->bpn", model.detail_path.embedding(masks), detail).float()
+
     truth = sample_points(target, points)
     embedding = text.embedding.reshape(images, prompts, -1)
     totals = {name: target.new_zeros(()) for name in ("text", "mask", "dice")}
@@ -89,16 +102,29 @@ def prompt_losses(
         words = model.mask_decoder.similarity(texts, embedding).log_softmax(dim=-1)
         matched = _match(words, head.masks, features[..., : config.points], truth[..., : config.points], config)
         chosen = head.masks.take_along_dim(matched[..., None, None], dim=2)[:, :, 0]
-        logits = torch.einsum("bpc,bcn->bpn", chosen, features).float()
-        if model.detail_path and detail is not None:
-            logits = logits + torch.einsum("bpc,bcn->bpn", model.detail_path.embedding(chosen), detail).float()
+        logits = project(chosen)
         picked = _uncertain(logits.detach(), config)
         logits, labels = logits.gather(-1, picked), truth.gather(-1, picked)
         totals["text"] = totals["text"] - words.take_along_dim(matched[..., None], dim=-1).mean()
         totals["mask"] = totals["mask"] + F.binary_cross_entropy_with_logits(logits, labels)
         totals["dice"] = totals["dice"] + dice_loss(logits.sigmoid(), labels).mean()
     weights = {"text": config.text_weight, "mask": config.mask_weight, "dice": config.dice_weight}
-    return {name: weights[name] * total for name, total in totals.items()}
+    losses = {name: weights[name] * total for name, total in totals.items()}
+    core_head = model.mask_decoder.core_head
+    if core_head is not None and cores is not None:
+        states = heads[-1].states.take_along_dim(matched[..., None, None], dim=2)[:, :, 0]
+        labels = sample_points(cores, points)
+        losses["core"] = config.core_weight * _core_loss(project(core_head(states)), labels)
+    return losses
+
+
+def _core_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return cross-entropy plus Dice loss over the prompts whose cores are known."""
+    known = (labels >= 0).all(dim=-1)
+    share = known.float() / known.sum().clamp(min=1)
+    labels = labels.clamp(min=0)
+    entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(-1)
+    return ((entropy + dice_loss(logits.sigmoid(), labels)) * share).sum()
 
 
 @torch.no_grad()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import Tensor
 
 from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
-from napari_biomedparse.ontology import Scale, find_object, scale_of
+from napari_biomedparse.ontology import Scale, find_modality, scale_of
 from napari_biomedparse.training.augment import Placement, move, recolour
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example
@@ -40,6 +41,8 @@ class SamplingConfig:
         learns the network that there are no nuclei on an X-ray, also when shown it close up.
     balance
         A set of n images is drawn with weight n to this power: 1 is proportional to size, 0 the same for all.
+    modality_balance
+        The same once more for modalities: 1 leaves them the weight of their sets, 0 draws all of them equally often.
     tile_zoom
         Range of enlargements for tissue and cells, around the configuration's.
     organ_zoom
@@ -52,6 +55,7 @@ class SamplingConfig:
     absent: float = 0.3
     foreign: float = 0.15
     balance: float = 0.4
+    modality_balance: float = 1.0
     tile_zoom: tuple[float, float] = (0.5, 1.4)
     organ_zoom: tuple[float, float] = (0.8, 1.3)
     bend: float = 0.03
@@ -59,11 +63,15 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class Batch:
-    """B images with P prompts each: images (B, 3, S, S) in 0-255, masks (B, P, S, S), B * P prompts."""
+    """B images with P prompts each: images (B, 3, S, S) in 0-255, masks (B, P, S, S), B * P prompts.
+
+    ``cores`` (B, P, S, S) are the inner parts of the separate objects, -1 where they are not known.
+    """
 
     images: Tensor
     masks: Tensor
     prompts: list[str]
+    cores: Tensor
 
 
 class Triple:
@@ -71,19 +79,18 @@ class Triple:
 
     def __init__(self, example: Example, size: int) -> None:
         self.example = example
-        self.cored = [target for target in example.instances if find_object(core_name(target))]
-        self.targets = [*example.masks, *map(core_name, self.cored)]
+        self.targets = list(example.masks)
         self.scales = [scale_of(target) for target in self.targets]
         self.mirrored = not any({"left", "right"} & set(target.split()) for target in self.targets)
         self._size = size
 
     @cached_property
     def pixels(self) -> tuple[Tensor, Tensor]:
-        """RGB uint8 (3, h, w) and one mask per target, uint8 (T, h, w)."""
+        """RGB uint8 (3, h, w), and a mask per target and then the cores of each numbered one, uint8 (T, h, w)."""
         example = self.example
         rgb = to_rgb(example.read_image())
         masks = [example.read_mask(target) for target in example.masks]
-        masks += [cores(example.read_instances(target)) for target in self.cored]
+        masks += [cores(example.read_instances(target)) for target in example.instances]
         long_side = max(rgb.shape[:2])
         if set(self.scales) == {"organ"} and long_side > 1.2 * self._size:
             shape = tuple(max(1, round(side * 1.2 * self._size / long_side)) for side in rgb.shape[:2])
@@ -91,11 +98,6 @@ class Triple:
             masks = [resize(mask.astype(float), shape, anti_aliasing=True) >= 0.5 for mask in masks]
         stacked = np.stack(masks).astype(np.uint8)
         return torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(stacked)
-
-
-def core_name(target: str) -> str:
-    """Return what the inner parts of a target's objects are called."""
-    return f"{target} core"
 
 
 class TripleSampler:
@@ -121,23 +123,20 @@ class TripleSampler:
         self.triples = [Triple(example, size) for example in examples]
         self.model, self.size, self.config, self.seed = model, size, config, seed
         self.phrasing = Phrasing(examples)
-        counts: dict[str, int] = defaultdict(int)
-        for example in examples:
-            counts[example.dataset] += 1
-        weights = np.array([counts[example.dataset] ** (config.balance - 1) for example in examples])
-        self._probability = weights / weights.sum()
+        self._probability = _probability(examples, config)
 
-    def batch(self, step: int, images: int) -> Batch:
-        """Return the batch of a step."""
-        rng = np.random.default_rng((self.seed, step))
+    def batch(self, step: int, images: int, part: int = 0) -> Batch:
+        """Return the batch of a step, or one part of it; each part is drawn on its own."""
+        rng = np.random.default_rng((self.seed, step, part))
         drawn = [self._draw(self.triples[i], rng) for i in rng.choice(len(self.triples), images, p=self._probability)]
         return Batch(
-            torch.stack([image for image, _, _ in drawn]),
-            torch.stack([masks for _, masks, _ in drawn]),
-            [prompt for _, _, prompts in drawn for prompt in prompts],
+            torch.stack([image for image, _, _, _ in drawn]),
+            torch.stack([masks for _, masks, _, _ in drawn]),
+            [prompt for _, _, prompts, _ in drawn for prompt in prompts],
+            torch.stack([inner for _, _, _, inner in drawn]),
         )
 
-    def _draw(self, triple: Triple, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
+    def _draw(self, triple: Triple, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str], Tensor]:
         foreign = [scale for scale in SCALES if scale not in triple.scales]
         if rng.random() < self.config.foreign and foreign:
             scale, targets = foreign[rng.integers(len(foreign))], np.array([], int)
@@ -145,7 +144,9 @@ class TripleSampler:
             scale = triple.scales[rng.integers(len(triple.scales))]
             targets = rng.permutation([n for n, known in enumerate(triple.scales) if known == scale])
         image, masks = self._show(triple, scale, rng)
+        numbered = list(triple.example.instances)
         prompts, chosen = [], []
+        inner = torch.full((self.config.prompts, self.size, self.size), -1.0)
         for slot in range(self.config.prompts):
             again = slot >= len(targets) and rng.random() < 0.5
             if not len(targets) or (slot and (again or rng.random() < self.config.absent)):
@@ -155,7 +156,9 @@ class TripleSampler:
                 index = targets[slot % len(targets)]
                 prompts.append(self.phrasing.present(triple.targets[index], triple.example, rng))
                 chosen.append(masks[index])
-        return image, torch.stack(chosen), prompts
+                if triple.targets[index] in numbered:
+                    inner[slot] = masks[len(triple.targets) + numbered.index(triple.targets[index])]
+        return image, torch.stack(chosen), prompts, inner
 
     def _show(self, triple: Triple, scale: Scale, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Lay an image before the network as for objects of a scale, moved, bent and recoloured."""
@@ -180,3 +183,22 @@ class TripleSampler:
         )
         layers = move(torch.cat([image, masks]).float(), self.size, place, rng)
         return recolour(layers[:3], rng), (layers[3:] >= 0.5).float()
+
+
+def _probability(examples: list[Example], config: SamplingConfig) -> NDArray[np.float64]:
+    """Return how often each example is drawn, balanced between sets and between modalities."""
+    sets = Counter(example.dataset for example in examples)
+    weights = np.array([sets[example.dataset] ** (config.balance - 1) for example in examples])
+    modalities = [_family(example.modality) for example in examples]
+    totals: dict[str, float] = defaultdict(float)
+    for modality, weight in zip(modalities, weights, strict=True):
+        totals[modality] += weight
+    weights = weights * np.array([totals[modality] ** (config.modality_balance - 1) for modality in modalities])
+    probability: NDArray[np.float64] = weights / weights.sum()
+    return probability
+
+
+def _family(modality: str) -> str:
+    """Return the modality that one is a special case of, as MRI for MRI-T1; itself if there is none."""
+    found = find_modality(modality)
+    return modality if found is None else _family(found.parent) if found.parent else found.name

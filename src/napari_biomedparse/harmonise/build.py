@@ -1,0 +1,216 @@
+"""Build a data set in the BiomedParseData layout from a source."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from napari_biomedparse.harmonise.finish import Summary, add_notes, write_json_files
+from napari_biomedparse.harmonise.index import Item, SourceIndex, fingerprint
+from napari_biomedparse.harmonise.items import Record, Settings, make_item, remove_files
+from napari_biomedparse.harmonise.journal import Journal
+from napari_biomedparse.harmonise.layout import SPLITS
+from napari_biomedparse.harmonise.review import Review, ReviewError
+from napari_biomedparse.harmonise.source import Source, SourceError
+
+FOLDERS = tuple(f"{split}{kind}" for split in SPLITS for kind in ("", "_mask", "_instances"))
+REVIEW_NAME, SCRATCH_NAME, FAILED_NAME = "review.csv", "build.sqlite", "failed.csv"
+# Changes whenever the same source and settings are written differently.
+FORMAT = 1
+
+
+def check_folder(folder: Path, out: Path) -> None:
+    """Refuse a folder for the data set that holds something else.
+
+    Raises
+    ------
+    SourceError
+        If it lies in the source, or holds files that no build made.
+    """
+    if out.resolve() == folder.resolve() or folder.resolve() in out.resolve().parents:
+        raise SourceError(f"{out} lies in the source {folder}; choose a folder outside.")
+    if out.is_dir() and not (out / Journal.NAME).is_file():
+        strange = sorted(path.name for path in out.iterdir() if path.name not in (REVIEW_NAME, SCRATCH_NAME))
+        if strange:
+            raise SourceError(f"{out} already holds {strange[0]} and no build of this program; choose another folder.")
+
+
+def build_dataset(
+    index: SourceIndex,
+    review: Review,
+    out: Path,
+    settings: Settings,
+    workers: int = 1,
+    overwrite: bool = False,
+    report: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Make what is not there yet, then write the JSON files.
+
+    Parameters
+    ----------
+    index
+        The source's images and masks.
+    review
+        What its labels mean.
+    out
+        The data set's folder.
+    settings
+        How to make it.
+    workers
+        Processes that make images.
+    overwrite
+        Whether to make images anew that an earlier build made with other settings, labels or files.
+    report
+        Called with the number of source images done, and of all.
+
+    Raises
+    ------
+    ReviewError
+        If a label is undecided, or none is wanted.
+    SourceError
+        If the folder holds something else, or images would have to be made anew.
+    """
+    check_folder(index.folder, out)
+    targets = wanted_targets(index.labels(), review)
+    for name in FOLDERS:
+        (out / name).mkdir(parents=True, exist_ok=True)
+    summary = Summary()
+    with Journal(out, index.table) as journal:
+        if not overwrite:
+            _refuse_changes(index, journal, settings, targets, out)
+        total = len(index)
+        failed = out / f"{FAILED_NAME}.partial"
+        with failed.open("w", newline="", encoding="utf-8") as file:
+            failures = csv.writer(file)
+            failures.writerow(("file", "reason"))
+            todo = _todo(index, journal, settings, targets, out, summary)
+            for item, record, reason in _results(todo, targets, index, settings, out, workers):
+                if record is None:
+                    summary.failed += 1
+                    failures.writerow((item.path, reason))
+                    summary.failures += [(item.path, reason)] if len(summary.failures) < 20 else []
+                else:
+                    journal.add(record)
+                    summary.made += 1
+                if report:
+                    report(summary.made + summary.kept + summary.failed, total)
+        (out / FAILED_NAME).unlink(missing_ok=True)
+        failed.replace(out / FAILED_NAME) if summary.failed else failed.unlink()
+        write_json_files(index, journal, review, out, settings, summary)
+    for name in FOLDERS:
+        if name.endswith("_instances") and not any((out / name).iterdir()):
+            (out / name).rmdir()
+    add_notes(index, summary)
+    return summary
+
+
+def wanted_targets(labels: Mapping[str, int], review: Review) -> dict[str, str]:
+    """Return label -> target of the accepted labels.
+
+    Raises
+    ------
+    ReviewError
+        If a label is undecided, or none is accepted.
+    """
+    undecided = review.undecided(labels)
+    if undecided:
+        shown = ", ".join(repr(row.label) for row in undecided[:8]) + (", ..." if len(undecided) > 8 else "")
+        raise ReviewError(
+            f"{len(undecided)} of {len(labels)} labels are undecided in {review.path}: {shown}. Set their decision to "
+            "accept (with a target) or drop, and run again; or let --drop-undecided leave them out."
+        )
+    targets = {label: review.rows[label].target for label in labels if review.rows[label].decision == "accept"}
+    if not targets:
+        raise ReviewError(f"No label is accepted in {review.path}, so there is nothing to build.")
+    return targets
+
+
+def _made(item: Item, source: Source, settings: Settings, targets: Mapping[str, str]) -> str:
+    """Return everything besides files that an item's pictures depend on."""
+    about = source.model_dump(exclude={"name", "licence", "licence_tier", "source", "citation", "group"})
+    labels = sorted({label for mask in item.masks for label in mask.labels})
+    chosen = {label: targets.get(label) for label in labels}
+    what = [FORMAT, about, asdict(settings), chosen, item.group, item.split, [asdict(mask) for mask in item.masks]]
+    return json.dumps(what, sort_keys=True)
+
+
+def _refuse_changes(
+    index: SourceIndex, journal: Journal, settings: Settings, targets: Mapping[str, str], out: Path
+) -> None:
+    changed = 0
+    for item in index.items():
+        known = journal.fingerprint(item.key)
+        changed += bool(known) and known != _fingerprint(item, index, settings, targets)
+    if changed:
+        raise SourceError(
+            f"{changed} of {len(index)} images in {out} were made with other settings, labels or files. "
+            "Give --overwrite to make these anew, or build into another folder."
+        )
+
+
+def _fingerprint(item: Item, index: SourceIndex, settings: Settings, targets: Mapping[str, str]) -> str:
+    return fingerprint(item, index.folder, _made(item, index.source, settings, targets))
+
+
+def _todo(
+    index: SourceIndex,
+    journal: Journal,
+    settings: Settings,
+    targets: Mapping[str, str],
+    out: Path,
+    summary: Summary,
+) -> Iterator[tuple[Item, str]]:
+    """Yield the items that are not made yet, and remove what is left of those that are to be made anew."""
+    for item in index.items():
+        current = _fingerprint(item, index, settings, targets)
+        found = journal.find(item.key)
+        if found and found[0] == current:
+            summary.kept += 1
+            continue
+        if found:
+            # Before its files go, so that a build cut off here leaves no line that tells of them.
+            journal.add({**found[1], "fingerprint": "", "images": []})
+            remove_files(found[1], out)
+        yield item, current
+
+
+def _attempt(item: Item, print_: str, make: Callable[[Item], Record]) -> tuple[Item, Record | None, str]:
+    try:
+        return item, {**make(item), "fingerprint": print_}, ""
+    # Decoders of files raise anything; one file must not stop the rest.
+    except Exception as error:
+        return item, None, str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _results(
+    todo: Iterator[tuple[Item, str]],
+    targets: Mapping[str, str],
+    index: SourceIndex,
+    settings: Settings,
+    out: Path,
+    workers: int,
+) -> Iterator[tuple[Item, Record | None, str]]:
+    make = partial(
+        make_item, targets=dict(targets), folder=index.folder, source=index.source, settings=settings, out=out
+    )
+    if workers == 1:
+        for item, current in todo:
+            yield _attempt(item, current, make)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        pending: set[Future[tuple[Item, Record | None, str]]] = set()
+        for item, current in todo:
+            pending.add(pool.submit(_attempt, item, current, make))
+            if len(pending) >= 2 * workers:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in pending)
+    finally:
+        pool.shutdown(cancel_futures=True)

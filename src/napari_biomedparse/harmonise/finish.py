@@ -1,0 +1,137 @@
+"""The last step of a build: the JSON files, and what there is to say about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from napari_biomedparse import __version__
+from napari_biomedparse.harmonise.assemble import Counts, write_split
+from napari_biomedparse.harmonise.index import SourceIndex
+from napari_biomedparse.harmonise.items import Settings
+from napari_biomedparse.harmonise.journal import Journal
+from napari_biomedparse.harmonise.layout import SPLITS, Split, category_of
+from napari_biomedparse.harmonise.mapping import object_of
+from napari_biomedparse.harmonise.names import resolve
+from napari_biomedparse.harmonise.review import Review
+from napari_biomedparse.harmonise.sentences import sentences_for
+from napari_biomedparse.harmonise.source import Source
+from napari_biomedparse.ontology import BiomedicalObject
+
+
+@dataclass
+class Summary:
+    """What a build did.
+
+    Attributes
+    ----------
+    made, kept
+        Source images made now, and made by an earlier build.
+    failed
+        Source images that could not be used; ``failed.csv`` in the data set says why.
+    failures
+        Path and reason of the first twenty.
+    counts
+        What each split holds.
+    notes
+        What is worth a look.
+    """
+
+    made: int = 0
+    kept: int = 0
+    failed: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    counts: dict[Split, Counts] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def write_json_files(
+    index: SourceIndex, journal: Journal, review: Review, out: Path, settings: Settings, summary: Summary
+) -> None:
+    """Write ``train.json``, ``test.json`` and ``dataset.json``, and note in the summary what they hold."""
+    source = index.source
+    info = {"description": source.name, "license": source.licence, "url": source.source}
+    further: dict[str, list[str]] = {}
+    objects: dict[str, BiomedicalObject | None] = {}
+    for row in review.rows.values():
+        if row.decision == "accept":
+            further.setdefault(row.target, []).extend(row.phrasings)
+            objects.setdefault(row.target, object_of(row, source.place))
+
+    @lru_cache(maxsize=4096)
+    def words(target: str) -> tuple[int, list[str]]:
+        entry = objects.get(target) or resolve(target, source.place)
+        phrasings = sentences_for(target, entry, source.place, further.get(target, ()))
+        return category_of(entry), phrasings
+
+    groups: dict[str, int] = {}
+    for split in SPLITS:
+        records = partial(journal.records, split)
+        summary.counts[split] = write_split(out / f"{split}.json", split, records, info, words)
+        number = index.table.execute(
+            "SELECT COUNT(DISTINCT grp) FROM done WHERE fingerprint!='' AND split=?", (split,)
+        ).fetchone()
+        groups[split] = number[0]
+    about = _about(source, index, settings, summary, groups, review)
+    partial_path = out / "dataset.json.partial"
+    partial_path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial_path.replace(out / "dataset.json")
+
+
+def _about(
+    source: Source,
+    index: SourceIndex,
+    settings: Settings,
+    summary: Summary,
+    groups: dict[str, int],
+    review: Review,
+) -> dict[str, Any]:
+    counts = summary.counts
+    targets = sorted({target for one in counts.values() for target in one.masks})
+    split = (
+        "the source's own"
+        if "{split" in source.images
+        else f"by a hash of the group, seed {settings.seed}, test {settings.test}"
+    )
+    return {
+        **source.model_dump(include={"name", "modality", "site", "licence", "licence_tier", "source", "citation"}),
+        "targets": targets,
+        "images": {split: counts[split].images for split in SPLITS},
+        "masks_per_target": {target: {split: counts[split].masks[target] for split in SPLITS} for target in targets},
+        "groups": groups,
+        "group_by": source.group or ("{group}" if "{group" in source.images else "image"),
+        "split": split,
+        "instances": any(one.instances for one in counts.values()),
+        "size_px": settings.size,
+        "empty_planes_kept": settings.empty,
+        "labels": {
+            label: row.target if row.decision == "accept" else None
+            for label, row in sorted(review.rows.items())
+            if label in index.labels()
+        },
+        "made_by": f"napari-biomedparse {__version__} data build",
+    }
+
+
+def add_notes(index: SourceIndex, summary: Summary) -> None:
+    """Note in the summary what is worth a look."""
+    if index.images_without_mask:
+        summary.notes.append(f"{index.images_without_mask} images have no mask and were left out.")
+    if index.masks_without_image:
+        summary.notes.append(f"{index.masks_without_image} masks have no image and were left out.")
+    own = "{split" in index.source.images
+    if not own and index.source.group is None and "{group" not in index.source.images:
+        summary.notes.append(
+            "Each image counts as a patient of its own. Where several are of one, say so with group in the "
+            "description, or the test split tells nothing."
+        )
+    for split in SPLITS:
+        if not summary.counts[split].images:
+            how = "" if own else " Choose another --seed or --test."
+            summary.notes.append(f"The {split} split is empty.{how}")
+    gone = index.table.execute("SELECT COUNT(*) FROM done WHERE key NOT IN (SELECT key FROM images)").fetchone()[0]
+    if gone:
+        summary.notes.append(f"{gone} images of an earlier build are no longer in the source; they were kept.")

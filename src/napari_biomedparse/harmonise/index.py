@@ -1,0 +1,250 @@
+"""Which images a source has, and which masks belong to each: a table on disk, so that millions fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from napari_biomedparse.harmonise.dicom import segment_labels
+from napari_biomedparse.harmonise.layout import Split, plain_name
+from napari_biomedparse.harmonise.patterns import PathPattern, walk
+from napari_biomedparse.harmonise.source import MaskRule, Source, SourceError, Table
+from napari_biomedparse.harmonise.volumes import nifti_labels
+
+# What sources call their splits; validation images are trained on.
+SPLIT_NAMES: Mapping[str, Split] = {
+    **dict.fromkeys(("train", "training", "tr", "val", "valid", "validation"), "train"),
+    **dict.fromkeys(("test", "testing", "ts"), "test"),
+}
+SCHEMA = """
+CREATE TABLE images(key TEXT PRIMARY KEY, name TEXT UNIQUE, path TEXT, grp TEXT, split TEXT);
+CREATE TABLE masks(key TEXT, path TEXT, rule INTEGER, labels TEXT, UNIQUE(key, rule, path));
+CREATE INDEX mask_paths ON masks(path);
+CREATE TABLE done(key TEXT PRIMARY KEY, fingerprint TEXT, grp TEXT, split TEXT, offset INTEGER);
+"""
+
+
+@dataclass(frozen=True)
+class ItemMask:
+    """One mask file of an image: its path in the source, the rule it follows, and what its values mean.
+
+    An empty list of values stands for every value but zero.
+    """
+
+    path: str
+    rule: int
+    labels: Table
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image file and its masks.
+
+    Attributes
+    ----------
+    key
+        What its pattern's named parts are, joined by slashes.
+    name
+        Beginning of the names of what is made of it.
+    path
+        In the source.
+    group
+        Patient or slide.
+    split
+        Given by the source, or None.
+    masks
+        Its masks, in the order of rules and paths.
+    """
+
+    key: str
+    name: str
+    path: str
+    group: str
+    split: Split | None
+    masks: tuple[ItemMask, ...]
+
+
+class SourceIndex:
+    """The images and masks of a source.
+
+    Parameters
+    ----------
+    folder
+        The source's folder.
+    source
+        Its description.
+    path
+        Scratch file, made anew and removed on leaving; in memory by default.
+
+    Raises
+    ------
+    SourceError
+        If there is no image with a mask, names are ambiguous, or masks have no label.
+    """
+
+    def __init__(self, folder: Path, source: Source, path: Path | None = None) -> None:
+        self.folder, self.source, self._path = folder, source, path
+        if path:
+            path.unlink(missing_ok=True)
+        self.table = sqlite3.connect(path or ":memory:")
+        self.table.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + SCHEMA)
+        try:
+            self.images_without_mask, self.masks_without_image = self._fill()
+        except BaseException:
+            self._close()
+            raise
+
+    def __enter__(self) -> SourceIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self.table.close()
+        if self._path:
+            self._path.unlink(missing_ok=True)
+
+    def __len__(self) -> int:
+        return int(self.table.execute("SELECT COUNT(*) FROM images").fetchone()[0])
+
+    def labels(self) -> dict[str, int]:
+        """Return each label and how many mask files may have it."""
+        counts: Counter[str] = Counter()
+        for labels, number in self.table.execute("SELECT labels, COUNT(*) FROM masks GROUP BY labels"):
+            counts.update(dict.fromkeys(json.loads(labels), number))
+        return dict(counts)
+
+    def items(self) -> Iterator[Item]:
+        """Yield the images that have masks, in the order of their keys."""
+        rows = self.table.cursor()
+        for key, name, path, group, split in rows.execute(
+            "SELECT key, name, path, grp, split FROM images ORDER BY key"
+        ):
+            masks = self.table.execute("SELECT path, rule, labels FROM masks WHERE key=? ORDER BY rule, path", (key,))
+            found = tuple(ItemMask(mask, rule, json.loads(labels)) for mask, rule, labels in masks)
+            yield Item(key, name, path, group, split, found)
+
+    def _fill(self) -> tuple[int, int]:
+        pattern = PathPattern(self.source.images)
+        for path in self._walk(pattern):
+            for parts in pattern.readings(path):
+                self._add_image(path, parts)
+                break
+        orphans = sum(self._add_masks(number, rule) for number, rule in enumerate(self.source.masks))
+        # Where images and masks share a folder, the images' pattern also fits the masks.
+        self.table.execute("DELETE FROM images WHERE path IN (SELECT path FROM masks)")
+        without = self.table.execute("DELETE FROM images WHERE key NOT IN (SELECT key FROM masks)").rowcount
+        if not len(self):
+            raise SourceError(
+                f"No image in {self.folder} has a mask: {self.source.images} fits {without} images, "
+                f"{', '.join(rule.files for rule in self.source.masks)} fits no mask of theirs."
+            )
+        torn = self.table.execute("SELECT grp FROM images GROUP BY grp HAVING COUNT(DISTINCT split) > 1").fetchone()
+        if torn:
+            raise SourceError(
+                f"The source has {torn[0]!r} in both train and test. Leave {{split}} out of the patterns to split by "
+                "group, or mend the group."
+            )
+        return without, orphans
+
+    def _walk(self, pattern: PathPattern) -> Iterator[str]:
+        if not (self.folder / pattern.folder).is_dir():
+            raise SourceError(f"There is no folder {self.folder / pattern.folder}, which {pattern.text} speaks of.")
+        return walk(self.folder, pattern.folder)
+
+    def _add_image(self, path: str, parts: Mapping[str, str]) -> None:
+        key, split = _key(parts), parts.get("split")
+        known = SPLIT_NAMES.get(split.lower()) if split else None
+        if split and not known:
+            # Another folder, such as that of the masks.
+            return
+        try:
+            row = (key, plain_name(key), path.rstrip("/"), self._group(path, key, parts), known)
+            self.table.execute("INSERT INTO images VALUES(?, ?, ?, ?, ?)", row)
+        except sqlite3.IntegrityError:
+            other = self.table.execute("SELECT path FROM images WHERE name=?", (plain_name(key),)).fetchone()[0]
+            raise SourceError(
+                f"{path} and {other} have the same name as {self.source.images!r} sees them; "
+                "give the part in which they differ a name, such as {group} or {image}."
+            ) from None
+
+    def _group(self, path: str, key: str, parts: Mapping[str, str]) -> str:
+        if self.source.group is None:
+            return parts.get("group", key)
+        found = re.search(self.source.group, path)
+        if not found or not found[1]:
+            raise SourceError(f"{path} has no group: {self.source.group!r} finds nothing in it.")
+        return found[1]
+
+    def _add_masks(self, number: int, rule: MaskRule) -> int:
+        """Add the masks of a rule; return how many have no image."""
+        pattern = PathPattern(rule.files)
+        orphans = 0
+        for path in self._walk(pattern):
+            readings = list(pattern.readings(path))
+            parts = next((one for one in readings if self._has_image(_key(one))), None)
+            if parts is None:
+                orphans += bool(readings)
+                continue
+            labels = json.dumps(self._table_of(rule, parts, path))
+            row = (_key(parts), path.rstrip("/"), number, labels)
+            self.table.execute("INSERT OR IGNORE INTO masks VALUES(?, ?, ?, ?)", row)
+        return orphans
+
+    def _has_image(self, key: str) -> bool:
+        return self.table.execute("SELECT 1 FROM images WHERE key=?", (key,)).fetchone() is not None
+
+    def _table_of(self, rule: MaskRule, parts: Mapping[str, str], path: str) -> Table:
+        if rule.labels:
+            return rule.labels
+        label = rule.label or parts.get("label")
+        if label:
+            return {label: []}
+        if path.lower().endswith((".nii", ".nii.gz")):
+            table = nifti_labels(self.folder / path)
+        elif path.lower().endswith(".dcm"):
+            table = segment_labels(self.folder / path)
+        else:
+            table = {}
+        if not table:
+            raise SourceError(
+                f"What {path} shows is not said; add label: NAME or labels: {{1: NAME}} to {rule.files!r} in the "
+                "description."
+            )
+        return table
+
+
+def _key(parts: Mapping[str, str]) -> str:
+    return "/".join(parts[name] for name in ("split", "group", "image") if name in parts)
+
+
+def fingerprint(item: Item, folder: Path, made: str) -> str:
+    """Return a hash that changes when an item's files, or how it is made, change.
+
+    Parameters
+    ----------
+    item
+        The item.
+    folder
+        The source's folder.
+    made
+        Everything else that what is made of it depends on.
+    """
+    digest = hashlib.sha256(made.encode())
+    for name in (item.path, *(mask.path for mask in item.masks)):
+        path = folder / name
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        for file in files:
+            state = file.stat()
+            digest.update(f"{file.name}/{state.st_size}/{state.st_mtime_ns};".encode())
+    return digest.hexdigest()

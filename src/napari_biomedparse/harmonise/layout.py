@@ -1,0 +1,71 @@
+"""Names of files and numbers of categories in the BiomedParseData layout."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Literal
+
+from napari_biomedparse.ontology import BiomedicalObject, all_families, meta_objects
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
+# What the published numbers belong to: 1-9, 10-14, 15 and 16.
+SECTORS = ("organ",) * 9 + ("abnormality",) * 5 + ("histology", "other")
+
+
+def image_name(name: str, modality: str, site: str) -> str:
+    """Return the file name of an image, ``NAME_MODALITY_SITE.png``."""
+    return f"{name}_{_part(modality)}_{_part(site)}.png"
+
+
+def mask_name(image: str, target: str) -> str:
+    """Return the file name of the mask of a target on an image."""
+    return f"{image.removesuffix('.png')}_{_part(target)}.png"
+
+
+def plain_name(key: str) -> str:
+    """Return a name that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", key).strip("-.") or "image"
+
+
+def _part(words: str) -> str:
+    return words.replace(" ", "+")
+
+
+def split_of(group: str, share: float, seed: int) -> Split:
+    """Return the split of a group: a hash decides, so that it stays when others are added.
+
+    Parameters
+    ----------
+    group
+        Patient or slide.
+    share
+        Share of the groups in the test split.
+    seed
+        Changes which.
+    """
+    return "test" if fraction(group, seed) < share else "train"
+
+
+def fraction(text: str, seed: int) -> float:
+    """Return a number in 0-1 that depends on the text and the seed only."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{text}".encode()).digest()[:7], "big") / 2**56
+
+
+def categories() -> list[dict[str, Any]]:
+    """Return the published categories: 0 background, 1 to 16 the meta-objects."""
+    named = zip(SECTORS, meta_objects(), strict=True)
+    rows = [{"supercategory": sector, "id": number, "name": name} for number, (sector, name) in enumerate(named, 1)]
+    return [{"supercategory": "background", "id": 0, "name": "background"}, *rows]
+
+
+def category_of(entry: BiomedicalObject | None) -> int:
+    """Return the number of the meta-object that an object belongs to; 16 (other) where none is known."""
+    names = meta_objects()
+    family = next((family for family in all_families() if entry and family.name == entry.group), None)
+    if family is None:
+        return len(names)
+    # Families that were added belong to the published one that is nearest.
+    added = {"organ": "other organ", "microscopy": "histology structure"}
+    return names.index(family.meta or added.get(family.sector, "other")) + 1

@@ -1,0 +1,182 @@
+"""From a noisy label to an object of the ontology, without a language model."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from rapidfuzz import fuzz, process
+
+from napari_biomedparse.ontology import BiomedicalObject, all_objects, find_object, normalise
+
+How = Literal["name", "spelling", "site", "elsewhere", "similar", "background", "nothing", "language model"]
+
+SIDES: Mapping[str, str] = {
+    **{"l": "left", "lt": "left", "lft": "left", "r": "right", "rt": "right", "rgt": "right"},
+    **{"ant": "anterior", "post": "posterior", "inf": "inferior", "sup": "superior"},
+}
+# Words that names begin with, wherever a label has them: "kidney_left".
+FIRST = frozenset(["left", "right", "anterior", "posterior", "benign", "malignant"])
+# Abbreviations that stand for a whole label, and where they do.
+ABBREVIATIONS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "la": ("left heart atrium", frozenset(["heart", "cardiac"])),
+    "myo": ("myocardium", frozenset(["heart", "cardiac"])),
+    "et": ("enhancing tumor", frozenset(["brain"])),
+    "tc": ("tumor core", frozenset(["brain"])),
+    "wt": ("whole tumor", frozenset(["brain"])),
+    "ed": ("edema", frozenset(["brain"])),
+    "od": ("optic disc", frozenset(["retinal", "retina", "eye", "fundus"])),
+    "oc": ("optic cup", frozenset(["retinal", "retina", "eye", "fundus"])),
+    "pz": ("prostate peripheral zone", frozenset(["prostate", "pelvis"])),
+    "tz": ("prostate transitional zone", frozenset(["prostate", "pelvis"])),
+    "gb": ("gallbladder", frozenset(["abdomen", "liver"])),
+}
+FILLERS = frozenset(
+    [
+        *("a", "an", "the", "of"),
+        *("mask", "masks", "seg", "segs", "segmentation", "label", "labels", "gt", "roi", "annotation", "manual"),
+    ]
+)
+NOTHING = frozenset(["background", "bg", "unlabeled", "unlabelled", "unknown", "ignore", "void", "outside"])
+# Words that turn a name into another object's: names that differ in them are not similar.
+TURNS = frozenset(
+    [
+        *("left", "right", "upper", "middle", "lower", "anterior", "posterior", "inferior", "superior"),
+        *("inner", "outer", "peripheral", "transitional", "whole", "core", "head", "tail", "red", "white"),
+        *("benign", "malignant", "non", "not", "no", "neoplastic", "enhancing"),
+    ]
+)
+# Sites with so many organs that "tumor" or "cyst" alone does not tell whose it is.
+REGIONS = frozenset(["abdomen", "pelvis", "chest", "thorax", "head", "neck", "body", "whole body", "tissue"])
+# Similarity from which a name is proposed at all.
+SIMILAR = 0.7
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a label is used: the source's modality and site."""
+
+    modality: str
+    site: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a label is taken to mean.
+
+    Attributes
+    ----------
+    label
+        As the source writes it.
+    found
+        The object of the ontology, or None.
+    how
+        ``"name"``: one of its names. ``"spelling"``: one, but for order, abbreviation and what does not matter.
+        ``"site"``: one, with the source's site before it. ``"elsewhere"``: one, but of an object of another site, or
+        one of several. ``"similar"``: like one. ``"background"``: no object. ``"nothing"``: none is like it.
+        ``"language model"``: a language model says so.
+    score
+        How sure that is, 0 to 1.
+    """
+
+    label: str
+    found: BiomedicalObject | None
+    how: How
+    score: float
+
+
+def propose(label: str, place: Place) -> Proposal:
+    """Propose an object for a label, for example for ``"kidney_L"`` in the abdomen."""
+    words = _words(label)
+    if words in NOTHING:
+        return Proposal(label, None, "background", 1.0)
+    doubtful = None
+    for spelling, how, score in _spellings(label, words, place):
+        found = find_object(spelling, place.modality, place.site)
+        if found and (how == "site" or _is_here(found, spelling, place)):
+            return Proposal(label, found, how, score)
+        doubtful = doubtful or found
+    if doubtful:
+        return Proposal(label, doubtful, "elsewhere", 0.5)
+    return _similar(label, words, place)
+
+
+def resolve(words: str, place: Place) -> BiomedicalObject | None:
+    """Return the object that a target means in a place, or None for free text."""
+    proposal = propose(words, place)
+    return proposal.found if proposal.how in ("name", "spelling", "site") else None
+
+
+def target_name(entry: BiomedicalObject, place: Place) -> str:
+    """Return what an object is called in file names: its published word where that means it, else its name."""
+    return entry.published if entry.published and resolve(entry.published, place) == entry else entry.name
+
+
+def _spellings(label: str, words: str, place: Place) -> Iterator[tuple[str, How, float]]:
+    """Yield what a label may stand for, the surest first."""
+    yield normalise(label), "name", 1.0
+    name, sites = ABBREVIATIONS.get(words, ("", frozenset()))
+    if place.site.lower() in sites:
+        yield name, "spelling", 0.95
+    yield words, "spelling", 0.95
+    sided = _sides_first(words)
+    if sided != words:
+        yield sided, "spelling", 0.95
+    yield f"{place.site} {words}", "site", 0.9
+
+
+def _is_here(entry: BiomedicalObject, spelling: str, place: Place) -> bool:
+    """Return whether a word means an object in a place for sure; full names of one object always do."""
+    site = place.site.lower()
+    several = len(_meanings().get(normalise(spelling), ())) > 1
+    if several and site in REGIONS:
+        return False
+    if (several or len(spelling) <= 3) and entry.sites:
+        return any(_same_site(site, known) for known in entry.sites)
+    return True
+
+
+def _same_site(site: str, known: str) -> bool:
+    named = find_object(site)
+    return site == known.lower() or (named is not None and named == find_object(known))
+
+
+def _similar(label: str, words: str, place: Place) -> Proposal:
+    wanted = _sides_first(words)
+    names = _names()
+    for name, score, _ in process.extract(wanted, list(names), scorer=fuzz.ratio, limit=5, score_cutoff=SIMILAR * 100):
+        if TURNS & set(_words(name).split()) == TURNS & set(wanted.split()) and _is_here(names[name], name, place):
+            return Proposal(label, names[name], "similar", round(score / 100, 2))
+    return Proposal(label, None, "nothing", 0.0)
+
+
+def _words(label: str) -> str:
+    """Return the label's words in lower case: split at signs, capitals and digits, without fillers and numbers."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " ", label)
+    parts = re.findall(r"[^\W_]+", spaced.lower())
+    kept = [part for part in parts if part not in FILLERS and not part.isdigit()]
+    return " ".join(SIDES.get(part, part) if len(kept) > 1 else part for part in kept or parts)
+
+
+def _sides_first(words: str) -> str:
+    parts = words.split()
+    return " ".join(sorted(parts, key=lambda part: part not in FIRST))
+
+
+@lru_cache(maxsize=1)
+def _names() -> Mapping[str, BiomedicalObject]:
+    return {normalise(name): entry for entry in all_objects() for name in entry.names}
+
+
+@lru_cache(maxsize=1)
+def _meanings() -> Mapping[str, frozenset[str]]:
+    """Return name -> identifiers of the objects that it may mean."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for entry in all_objects():
+        for name in (*entry.names, *entry.in_context):
+            found[normalise(name)].add(entry.id)
+    return {name: frozenset(ids) for name, ids in found.items()}

@@ -1,0 +1,250 @@
+"""What a data set brought from elsewhere is: its description, in one file beside the data or found by looking."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml  # type: ignore[import-untyped]
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from napari_biomedparse.engine.preprocess import CT_WINDOWS, Intensity
+from napari_biomedparse.harmonise.names import Place
+from napari_biomedparse.harmonise.patterns import PathPattern
+
+DESCRIPTIONS = ("biomedparse.yaml", "biomedparse.yml", "biomedparse.json")
+Plane = Literal["axial", "coronal", "sagittal"]
+# Label -> the values that mean it.
+Table = dict[str, list[int]]
+
+
+class SourceError(ValueError):
+    """A source that cannot be used; the message says what is missing and where to say it."""
+
+
+def _value(word: Any) -> int:
+    """Return a mask's value: a whole number, or a colour as ``#rrggbb``."""
+    text = str(word).strip()
+    return int(text[1:], 16) if re.fullmatch(r"#[0-9a-fA-F]{6}", text) else int(text)
+
+
+def _is_value(word: Any) -> bool:
+    return bool(re.fullmatch(r"\s*(\d+|#[0-9a-fA-F]{6})\s*", str(word)))
+
+
+def read_table(content: Any) -> Table:
+    """Return label -> values from a table written either way round; the value 0 is the background.
+
+    Parameters
+    ----------
+    content
+        ``{1: "liver"}``, ``{"liver": 1}`` or ``{"liver": [1, 2]}``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if not isinstance(content, dict) or not content:
+        raise ValueError("a table of labels must be like {1: liver, 2: spleen}")
+    table: Table = {}
+    for left, right in content.items():
+        if _is_value(left) and isinstance(right, str):
+            label, values = right, [_value(left)]
+        elif isinstance(right, list) and all(map(_is_value, right)):
+            label, values = str(left), [_value(word) for word in right]
+        elif _is_value(right):
+            label, values = str(left), [_value(right)]
+        else:
+            raise ValueError(f"{left!r}: {right!r} is no pair of a whole number and a label")
+        if values != [0]:
+            table.setdefault(label.strip(), []).extend(values)
+    return table
+
+
+def read_table_file(path: Path) -> Table:
+    """Read a table of labels: JSON, or CSV with the columns value and label.
+
+    Raises
+    ------
+    SourceError
+        If the file is no such table.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            return read_table(json.loads(text))
+        rows = [row for row in csv.reader(text.splitlines()) if len(row) >= 2]
+        table: Table = {}
+        for value, label in [row[:2] for row in rows if _is_value(row[0])]:
+            if _value(value):
+                table.setdefault(label.strip(), []).append(_value(value))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} is no table of labels ({error}); write {{1: liver}} or value,label rows.") from None
+    if not table:
+        raise SourceError(f"{path} names no label; write rows of value,label such as 1,liver.")
+    return table
+
+
+class MaskRule(BaseModel):
+    """Masks of one kind.
+
+    Attributes
+    ----------
+    files
+        Pattern of their paths, with the named parts of the images' pattern and perhaps ``{label}``.
+    label
+        What every non-zero pixel is.
+    labels
+        What each value is.
+    instances
+        Whether values, or several files of one label, number separate objects.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: str
+    label: str | None = None
+    labels: Annotated[Table, BeforeValidator(read_table)] | None = None
+    instances: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> MaskRule:
+        named = "label" in PathPattern(self.files).names
+        if (self.label is not None) + (self.labels is not None) + named > 1:
+            raise ValueError(f"{self.files}: name its objects by one of label, labels and {{label}}")
+        if self.instances and self.labels:
+            raise ValueError(f"{self.files}: instances need one label, not a table")
+        return self
+
+
+class Source(BaseModel):
+    """A description of a source; see ``docs/data.md``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    modality: Annotated[str, Field(min_length=1, pattern=r"^[^_/+]+$")]
+    site: Annotated[str, Field(min_length=1, pattern=r"^[^_/+]+$")]
+    images: str
+    masks: Annotated[list[MaskRule], Field(min_length=1)]
+    group: str | None = None
+    intensity: str | tuple[float, float] = "auto"
+    plane: Plane = "axial"
+    channel: Annotated[int, Field(ge=0)] | None = None
+    licence: str = ""
+    licence_tier: str = ""
+    source: str = ""
+    citation: str = ""
+
+    @field_validator("group")
+    @classmethod
+    def _group_is_regex(cls, group: str | None) -> str | None:
+        if group is not None:
+            try:
+                groups = re.compile(group).groups
+            except re.error as error:
+                raise ValueError(f"{group!r} is no regular expression: {error}") from None
+            if groups != 1:
+                raise ValueError(f"{group!r} must have one pair of parentheses, around the patient or slide")
+        return group
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Source:
+        pattern = PathPattern(self.images)
+        if not {"image", "group"} & set(pattern.names) or "label" in pattern.names:
+            raise ValueError(f"images: {self.images!r} must have {{image}} or {{group}}, and no {{label}}")
+        if self.group and "group" in pattern.names:
+            raise ValueError("give the group once: as {group} in images, or as a regular expression")
+        for rule in self.masks:
+            missing = set(pattern.names) - set(PathPattern(rule.files).names)
+            if missing:
+                raise ValueError(f"masks: {rule.files!r} lacks {{{missing.pop()}}}, which images has")
+        if self.intensity not in ("auto", "percentile", "none"):
+            self.intensity_for(16)
+        return self
+
+    @property
+    def place(self) -> Place:
+        """Modality and site, which decide what a label means."""
+        return Place(self.modality, self.site)
+
+    def intensity_for(self, bits: int) -> Intensity:
+        """Return how values of so many bits become 0-255: for CT by the window of its site, unless it has 8 bits.
+
+        Raises
+        ------
+        ValueError
+            If there is no window for a CT's site.
+        """
+        if not isinstance(self.intensity, str):
+            return self.intensity
+        if self.intensity in ("percentile", "none"):
+            return self.intensity  # type: ignore[return-value]
+        is_ct = re.split(r"[\s-]", self.modality.lower())[0] == "ct"
+        window = self.intensity if self.intensity != "auto" else self.site.lower()
+        if window in CT_WINDOWS and (is_ct or self.intensity != "auto"):
+            return CT_WINDOWS[window] if bits > 8 else "auto"
+        if bits > 8 and (is_ct or self.intensity != "auto"):
+            raise ValueError(
+                f"intensity: there is no CT window for {window!r}; write one of {', '.join(CT_WINDOWS)}, "
+                "or [lowest, highest] in Hounsfield units"
+            )
+        return "auto"
+
+
+def find_description(folder: Path) -> dict[str, Any] | None:
+    """Return the content of a source's description file, or None if it has none.
+
+    Raises
+    ------
+    SourceError
+        If the file is no table of YAML or JSON.
+    """
+    path = next((folder / name for name in DESCRIPTIONS if (folder / name).is_file()), None)
+    return read_description(path) if path else None
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Return the content of a description file.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read as YAML or JSON.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        raise SourceError(f"{path} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise SourceError(f"{path} must hold names and values, such as modality: CT.")
+    return content
+
+
+def make_source(content: dict[str, Any], where: str) -> Source:
+    """Check a description.
+
+    Raises
+    ------
+    SourceError
+        With a line per mistake.
+    """
+    try:
+        return Source.model_validate(content)
+    except ValidationError as error:
+        lines = []
+        for mistake in error.errors():
+            place = ".".join(str(part) for part in mistake["loc"])
+            if mistake["type"] == "missing":
+                option = f" (or give --{place})" if place in ("modality", "site") else ""
+                lines.append(f"{place} is missing{option}")
+            else:
+                reason = mistake["msg"].removeprefix("Value error, ")
+                if mistake["type"] == "string_pattern_mismatch":
+                    reason = "must not contain _, / or +"
+                lines.append(f"{place}: {reason}" if place else reason)
+        raise SourceError(f"The description of {where} is not complete: " + "; ".join(lines) + ".") from None

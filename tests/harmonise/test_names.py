@@ -1,0 +1,104 @@
+import pytest
+
+from napari_biomedparse.harmonise.names import Place, propose, resolve, target_name
+from napari_biomedparse.harmonise.sentences import sentences_for
+from napari_biomedparse.ontology import all_objects, find_object
+
+
+@pytest.mark.parametrize(
+    ("label", "modality", "site", "name", "how"),
+    [
+        ("liver", "CT", "abdomen", "liver", "name"),
+        ("Inferior vena cava", "CT", "abdomen", "postcava", "name"),
+        ("left_kidney", "CT", "abdomen", "left kidney", "name"),
+        ("kidney_left", "CT", "abdomen", "left kidney", "spelling"),
+        ("L_kidney", "CT", "abdomen", "left kidney", "spelling"),
+        ("KidneyRight", "CT", "abdomen", "right kidney", "spelling"),
+        ("kidneys", "CT", "abdomen", "kidney", "name"),
+        ("03_Spleen_seg", "CT", "abdomen", "spleen", "spelling"),
+        ("Nuclei-mask", "pathology", "tissue", "nucleus", "spelling"),
+        ("LV", "MRI", "heart", "left heart ventricle", "name"),
+        ("LV", "ultrasound", "cardiac", "left heart ventricle", "name"),
+        ("ED", "MRI-FLAIR", "brain", "brain tumor edema", "spelling"),
+        ("non-enhancing tumour", "MRI", "brain", "non-enhancing tumor", "name"),
+        ("tumour", "CT", "liver", "liver tumor", "name"),
+        ("Tumor_mask", "ultrasound", "breast", "breast tumor", "spelling"),
+        ("vessels", "CT", "liver", "hepatic vessel", "name"),
+        ("embolism", "CT", "pulmonary", "pulmonary embolism", "site"),
+        ("gallblader", "CT", "abdomen", "gallbladder", "similar"),
+        ("kidny_right", "CT", "abdomen", "right kidney", "similar"),
+    ],
+)
+def test_noisy_labels_find_their_object(label, modality, site, name, how):
+    proposal = propose(label, Place(modality, site))
+    assert (proposal.found, proposal.how) == (find_object(name), how)
+    assert 0 < proposal.score <= 1
+
+
+@pytest.mark.parametrize(
+    ("label", "modality", "site", "how"),
+    [
+        ("tumor", "CT", "abdomen", "elsewhere"),
+        ("nodule", "CT", "abdomen", "elsewhere"),
+        ("LV", "MRI", "brain", "elsewhere"),
+        ("zebra", "CT", "abdomen", "nothing"),
+        ("ED", "CT", "abdomen", "nothing"),
+        ("Background", "CT", "abdomen", "background"),
+    ],
+)
+def test_what_cannot_be_told_is_not_taken_for_sure(label, modality, site, how):
+    place = Place(modality, site)
+    assert propose(label, place).how == how
+    assert resolve(label, place) is None
+
+
+def test_names_that_differ_in_a_side_are_not_similar():
+    chest = Place("CT", "chest")
+    assert propose("upper lung lobee", chest).found == find_object("upper lung lobe")
+    assert propose("rihgt adrenal gland", chest).found != find_object("left adrenal gland")
+
+
+def test_objects_are_called_as_published_in_their_place():
+    called = {
+        ("liver tumor", "CT", "liver"): "tumor",
+        ("hepatic vessel", "CT", "liver"): "vessel",
+        ("brain tumor edema", "MRI-FLAIR", "brain"): "edema",
+        ("colon polyp", "endoscope", "colon"): "polyp",
+        ("pubic symphysis", "ultrasound", "transperineal"): "public symphysis",
+        ("kidney tumor", "CT", "abdomen"): "kidney tumor",
+        ("liver tumor", "CT", "abdomen"): "liver tumor",
+        ("left heart ventricle", "MRI", "heart"): "left heart ventricle",
+        ("nuclei", "pathology", "breast"): "nucleus",
+    }
+    assert {place: target_name(find_object(place[0]), Place(*place[1:])) for place in called} == called
+
+
+def test_a_published_target_name_means_its_object_wherever_it_occurs():
+    places = [
+        (entry, Place(modality, site))
+        for entry in all_objects()
+        for modality in entry.modalities
+        for site in entry.sites
+    ]
+    # What is said of every site, such as "tumor", is another object where the site has its own.
+    wrong = [(e.id, place) for e, place in places if e.published and resolve(target_name(e, place), place) != e]
+    assert len(places) > 100
+    assert not wrong
+
+
+def test_a_triple_has_several_phrasings_in_lower_case_the_published_first():
+    words = sentences_for("tumor", find_object("liver tumor"), Place("CT", "liver"), ["Hepatic Mass"])
+    assert words[:2] == ["tumor in liver ct", "tumor"]
+    assert {"liver tumor", "tumour", "masses", "hepatic mass", "tumor in ct", "hepatic mass in liver ct"} <= set(words)
+    assert len(words) == len(set(words))
+    assert all(word == word.lower() for word in words)
+    nuclei = sentences_for("nucleus", find_object("nucleus"), Place("pathology", "breast"))
+    assert {"nuclei", "cell nuclei", "nuclei in breast pathology"} <= set(nuclei)
+    gizmo = sentences_for("gizmo", None, Place("MRI", "head"))
+    assert gizmo == ["gizmo in head mri", "gizmo", "gizmo in mri"]
+
+
+def test_words_that_may_mean_something_else_there_are_no_phrasing():
+    words = sentences_for("liver tumor", find_object("liver tumor"), Place("CT", "abdomen"))
+    assert "liver tumor" in words
+    assert "tumor" not in words

@@ -1,0 +1,170 @@
+import json
+
+import numpy as np
+import pytest
+
+from napari_biomedparse.harmonise.conventions import load_source
+from napari_biomedparse.harmonise.index import SourceIndex
+from napari_biomedparse.harmonise.source import SourceError, read_table, read_table_file
+from tests.harmonise.conftest import describe, save
+
+BLANK = np.zeros((4, 4), np.uint8)
+
+
+def found(folder, **given):
+    with SourceIndex(folder, load_source(folder, modality="CT", site="abdomen", **given)) as index:
+        return {item.key: [mask.path for mask in item.masks] for item in index.items()}, index.labels()
+
+
+def test_tables_may_be_written_either_way_round():
+    assert read_table({"0": "background", "1": "liver"}) == {"liver": [1]}
+    assert read_table({"background": 0, "liver": 1, "whole": [1, 2]}) == {"liver": [1], "whole": [1, 2]}
+    assert read_table({"#ff0000": "artery", 2: "vein"}) == {"artery": [0xFF0000], "vein": [2]}
+    for wrong in ({}, [1], {"liver": "one"}):
+        with pytest.raises(ValueError, match="label"):
+            read_table(wrong)
+
+
+def test_a_table_file_is_json_or_csv(tmp_path):
+    (tmp_path / "a.json").write_text('{"1": "liver"}')
+    (tmp_path / "a.csv").write_text("value,label\n0,background\n1,left kidney\n2,spleen\n")
+    assert read_table_file(tmp_path / "a.json") == {"liver": [1]}
+    assert read_table_file(tmp_path / "a.csv") == {"left kidney": [1], "spleen": [2]}
+    (tmp_path / "b.csv").write_text("nothing\n")
+    for name in ("b.csv", "missing.json"):
+        with pytest.raises(SourceError, match=name):
+            read_table_file(tmp_path / name)
+
+
+def test_the_layout_of_the_decathlon_is_known(tmp_path):
+    about = {"name": "Spleen", "modality": {"0": "CT"}, "labels": {"0": "background", "1": "spleen"}, "licence": "CC"}
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "labelsTr").mkdir()
+    (tmp_path / "imagesTr/spleen_2.nii.gz").touch()
+    (tmp_path / "labelsTr/spleen_2.nii.gz").touch()
+    (tmp_path / "dataset.json").write_text(json.dumps(about))
+    source = load_source(tmp_path, site="abdomen")
+    assert (source.name, source.modality, source.licence) == ("Spleen", "CT", "CC")
+    assert found(tmp_path) == ({"spleen_2": ["labelsTr/spleen_2.nii.gz"]}, {"spleen": 1})
+    (tmp_path / "imagesTr/spleen_2.nii.gz").rename(tmp_path / "imagesTr/spleen_2_0000.nii.gz")
+    assert found(tmp_path)[0] == {"spleen_2": ["labelsTr/spleen_2.nii.gz"]}
+
+
+@pytest.mark.parametrize(
+    ("mask", "table", "labels"),
+    [
+        ("masks/a_1.png", {"1": "liver", "2": "spleen"}, {"liver": 1, "spleen": 1}),
+        ("masks/a_1_left_kidney.png", None, {"left_kidney": 1}),
+        ("labels/Liver/a_1.png", None, {"Liver": 1}),
+        ("Liver/a_1.png", None, {"Liver": 1}),
+    ],
+)
+def test_common_folders_are_known(tmp_path, mask, table, labels):
+    save(tmp_path / "images/a_1.png", BLANK)
+    save(tmp_path / mask, BLANK)
+    if table:
+        (tmp_path / "labels.json").write_text(json.dumps(table))
+    assert found(tmp_path) == ({"a_1": [mask]}, labels)
+
+
+def test_an_unknown_layout_asks_for_a_description(tmp_path):
+    save(tmp_path / "stuff/a.png", BLANK)
+    with pytest.raises(SourceError, match=r"biomedparse\.yaml"):
+        load_source(tmp_path)
+    with pytest.raises(SourceError, match="no folder"):
+        load_source(tmp_path / "nowhere")
+
+
+def test_masks_without_a_name_ask_for_one(tmp_path):
+    save(tmp_path / "images/a.png", BLANK)
+    save(tmp_path / "masks/a.png", BLANK)
+    with pytest.raises(SourceError, match="label: NAME"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"site": None}, "--site"),
+        ({"modality": "CT_contrast"}, "must not contain"),
+        ({"organ": "liver"}, "organ"),
+        ({"images": "scans/*.png"}, "{image}"),
+        ({"masks": [{"files": "seg/all.png", "label": "liver"}]}, "lacks {image}"),
+        ({"masks": [{"files": "seg/{image}.png", "label": "a", "labels": {1: "b"}}]}, "one of"),
+        ({"masks": []}, "masks"),
+        ({"group": "p\\d+"}, "parentheses"),
+        ({"group": "(p"}, "regular expression"),
+        ({"intensity": "knee"}, "CT window"),
+        ({"plane": "oblique"}, "plane"),
+    ],
+)
+def test_a_wrong_description_says_where(tmp_path, change, said):
+    content = {
+        **{"modality": "CT", "site": "abdomen", "images": "scans/{image}.png"},
+        "masks": [{"files": "seg/{image}.png", "label": "liver"}],
+    } | change
+    folder = describe(tmp_path, **{key: value for key, value in content.items() if value is not None})
+    with pytest.raises(SourceError) as error:
+        load_source(folder)
+    assert said in str(error.value)
+
+
+def test_a_file_that_is_no_description_is_named(tmp_path):
+    (tmp_path / "biomedparse.yaml").write_text("a: [")
+    with pytest.raises(SourceError, match=r"biomedparse\.yaml"):
+        load_source(tmp_path)
+    (tmp_path / "biomedparse.yaml").write_text("just words")
+    with pytest.raises(SourceError, match="names and values"):
+        load_source(tmp_path)
+
+
+def test_ct_gets_the_window_of_its_site_unless_it_was_windowed_already(tmp_path):
+    content = {"images": "{image}.png", "masks": [{"files": "m/{image}.png", "label": "liver"}], "modality": "CT"}
+    source = load_source(describe(tmp_path, **content, site="liver"))
+    assert source.intensity_for(16) == (-25, 230)
+    assert source.intensity_for(8) == "auto"
+    assert load_source(tmp_path, modality="MRI-T2").intensity_for(16) == "auto"
+    with pytest.raises(ValueError, match="knee"):
+        load_source(tmp_path, site="knee").intensity_for(16)
+    assert load_source(describe(tmp_path, **content, site="knee", intensity=[0, 100])).intensity_for(8) == (0, 100)
+    assert load_source(describe(tmp_path, **content, site="knee", intensity="pelvis")).intensity_for(16) == (-55, 200)
+
+
+def test_images_and_masks_may_share_a_folder(tmp_path):
+    for name in ("a", "a_b", "a_b_liver", "a_liver", "lonely"):
+        save(tmp_path / f"{name}.png", BLANK)
+    folder = describe(tmp_path, images="{image}.png", masks=[{"files": "{image}_{label}.png"}])
+    # "a_b" is an image, and "b" is no label: the pattern says so.
+    folder = describe(tmp_path, images="{image}.png", masks=[{"files": "{image}_{label:liver}.png"}])
+    assert found(folder) == ({"a": ["a_liver.png"], "a_b": ["a_b_liver.png"]}, {"liver": 2})
+
+
+def test_names_that_differ_in_an_unnamed_part_are_refused(tmp_path):
+    for place in "xy":
+        save(tmp_path / f"{place}/a.png", BLANK)
+    save(tmp_path / "m/a.png", BLANK)
+    content = {"masks": [{"files": "m/{image}.png", "label": "liver"}]}
+    with pytest.raises(SourceError, match="same name"):
+        found(describe(tmp_path, images="*/{image}.png", **content))
+
+
+def test_a_group_that_the_source_has_in_both_splits_is_refused(tmp_path):
+    for split, name in (("train", "p1_a"), ("val", "p2_a"), ("test", "p3_a")):
+        save(tmp_path / f"{split}/{name}.png", BLANK)
+        save(tmp_path / f"{split}_m/{name}.png", BLANK)
+    content = {
+        "images": "{split}/{image}.png",
+        "masks": [{"files": "{split}_m/{image}.png", "label": "liver"}],
+        "group": "(p\\d)_",
+    }
+    folder = describe(tmp_path, **content)
+    with SourceIndex(folder, load_source(folder, modality="CT", site="liver")) as index:
+        assert {item.key: item.split for item in index.items()} == {
+            **{"train/p1_a": "train", "val/p2_a": "train", "test/p3_a": "test"}
+        }
+    for name in ("test/p1_b", "test_m/p1_b"):
+        save(tmp_path / f"{name}.png", BLANK)
+    with pytest.raises(SourceError, match="'p1' in both"):
+        found(folder)
+    with pytest.raises(SourceError, match="no group"):
+        found(describe(tmp_path, **{**content, "group": "(q)"}))

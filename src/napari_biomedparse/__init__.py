@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from napari_biomedparse.engine.boxes import Box
     from napari_biomedparse.engine.labels import LabelImage, compose_labels
     from napari_biomedparse.engine.measure import PixelSize, measure_objects
-    from napari_biomedparse.engine.predictor import Predictor, PromptError
+    from napari_biomedparse.engine.predictor import Predictor
     from napari_biomedparse.engine.preprocess import ImageError
+    from napari_biomedparse.engine.prompts import PromptError
     from napari_biomedparse.engine.recognition import Finding, Recognition
     from napari_biomedparse.engine.results import ObjectMask
     from napari_biomedparse.engine.views import EncodedImage
@@ -31,7 +32,7 @@ _HOMES = {
     "ObjectMask": "engine.results",
     "PixelSize": "engine.measure",
     "Predictor": "engine.predictor",
-    "PromptError": "engine.predictor",
+    "PromptError": "engine.prompts",
     "Recognition": "engine.recognition",
     "compose_labels": "engine.labels",
     "measure_objects": "engine.measure",

@@ -13,8 +13,10 @@ from napari_biomedparse.engine.preprocess import lay
 from napari_biomedparse.engine.resample import unlay
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.evaluation.overlap import dice
+from napari_biomedparse.model import checkpoint
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.ontology import meta_objects
+from tests.published import TINY, published_state
 
 
 @pytest.mark.parametrize("prompt", ["nuclei", "nucleus", "cell nuclei", "Nuclei "])
@@ -168,6 +170,24 @@ def test_an_abandoned_run_does_not_keep_the_session_from_the_next(fluorescence):
     masks = run(session.steps(fluorescence[0][:64, :64], ["nuclei"]))
     assert masks[0].probability.shape == (64, 64)
     abandoned.close()
+
+
+def test_a_model_with_a_fixed_vocabulary_is_asked_for_the_kinds_that_it_knows(histology, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "preset", lambda name: TINY)
+    torch.save(published_state(), tmp_path / "published.pt")
+    published = Predictor.from_pretrained(tmp_path / "published.pt", device="cpu")
+    pixels = histology[0][:96, :96]
+    kinds = ["neoplastic cells", "inflammatory cells", "connective tissue cells", "epithelial cells"]
+    apart = published.segment(pixels, [*kinds, "postcava", "nuclei"])
+    nuclei, vein = published.segment(pixels, ["nuclei", "IVC"], modality="pathology")
+    assert (nuclei.prompt, vein.prompt) == ("nuclei", "IVC")
+    union = np.max([mask.probability for mask in apart[:4]], axis=0)
+    np.testing.assert_allclose(nuclei.probability, union, atol=1e-4)
+    assert np.abs(nuclei.probability - apart[5].probability).max() > 0.01
+    np.testing.assert_allclose(vein.probability, apart[4].probability, atol=1e-4)
+    # Without a word about the image nothing is changed: the published answers to any words stay what they are.
+    (plain,) = published.segment(pixels, ["nuclei"])
+    np.testing.assert_allclose(plain.probability, apart[5].probability, atol=1e-4)
 
 
 def test_prompts_are_decoded_in_parts_that_fit_in_memory(predictor, histology, monkeypatch):

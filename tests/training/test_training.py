@@ -1,47 +1,27 @@
 """Training: what is drawn, what is lost, what is learnt, and what a cut-off run gives."""
 
 import json
+import sys
 from dataclasses import replace
 from difflib import SequenceMatcher
 
 import numpy as np
 import pytest
 import torch
-from skimage.io import imsave
 from typer.testing import CliRunner
 
 from napari_biomedparse.cli import app
+from napari_biomedparse.engine import device
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.evaluation.overlap import dice
-from napari_biomedparse.model.checkpoint import load_model
-from napari_biomedparse.training import loop
+from napari_biomedparse.model.checkpoint import CheckpointError, load_model
+from napari_biomedparse.training.config import AdapterConfig, ConfigError
 from napari_biomedparse.training.dataset import DataError, read_split
-from napari_biomedparse.training.loop import TrainConfig, train
+from napari_biomedparse.training.loop import train
 from napari_biomedparse.training.losses import LossConfig, dice_loss, prompt_losses, sample_points
 from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
-
-
-@pytest.fixture
-def discs(tmp_path, rng):
-    """A data set of bright squares and dark discs on grey, in the BiomedParseData layout."""
-    folder = tmp_path / "Shapes"
-    for split, count in (("train", 24), ("test", 4)):
-        (folder / split).mkdir(parents=True)
-        (folder / f"{split}_mask").mkdir()
-        for number in range(count):
-            y, x = np.mgrid[:64, :64]
-            cy, cx = rng.integers(16, 48, 2)
-            square = (abs(y - cy) < 12) & (abs(x - cx) < 12)
-            image = np.where(square, 230, 90) + rng.integers(-8, 8, (64, 64))
-            imsave(folder / split / f"i{number}_light+microscopy_bench.png", image.astype(np.uint8))
-            mask = (square * 255).astype(np.uint8)
-            imsave(folder / f"{split}_mask" / f"i{number}_light+microscopy_bench_bright+square.png", mask)
-    return folder
-
-
-def small_run(steps: int, **changes) -> TrainConfig:
-    values = {"batch": 4, "rate": 3e-3, "warmup": 5, "save_every": 4, "average": 0.95, "losses": LossConfig(points=128)}
-    return TrainConfig(steps=steps, **{**values, **changes})
+from napari_biomedparse.training.validation import hold_out
+from tests.training.runs import assert_same_weights, small_run, train_in_two_goes
 
 
 def test_names_are_read_as_words(discs):
@@ -125,29 +105,98 @@ def test_a_run_learns_and_its_weights_find_the_object(discs, tiny_config, tmp_pa
     assert np.mean(scores) > 0.6
 
 
-def test_a_resumed_run_gives_the_numbers_of_an_undisturbed_one(discs, tiny_config, tmp_path, monkeypatch):
-    whole = train([discs], tiny_config, small_run(8), tmp_path / "whole")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"schedule": "step", "milestones": (0.4, 0.7), "loaders": 2},
+        {"adapters": AdapterConfig(rank=2), "parts": 2, "validate_every": 3},
+        {"precision": "float16"},
+    ],
+    ids=["plain", "step schedule, loaders", "adapters, parts, validation", "float16"],
+)
+def test_a_resumed_run_gives_the_numbers_of_an_undisturbed_one(discs, tiny_config, tmp_path, monkeypatch, changes):
+    # Slow on processors without units for them, but right: only the check stands in the way.
+    monkeypatch.setattr(device, "usable_precisions", lambda _: ["float32", "bfloat16", "float16"])
+    config = small_run(5, log_every=3, save_every=2, **changes)
+    whole = train([discs], tiny_config, config, tmp_path / "whole")
+    # Cut off at step 3, after the checkpoint at step 2.
+    resumed = train_in_two_goes(3, [discs], tiny_config, config, tmp_path / "cut")
+    assert_same_weights(whole, resumed)
+    logs = [(tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "cut")]
+    without_time = [[[*row.split(",")[:4], row.split(",")[5]] for row in log] for log in logs]
+    assert without_time[0] == without_time[1]
+    assert [row[0] for row in without_time[0]] == ["step", "3", "5"]
+    if "validate_every" in changes:
+        assert (tmp_path / "whole/validation.csv").read_text() == (tmp_path / "cut/validation.csv").read_text()
 
-    # The second run is cut off at its sixth step, after its checkpoint at step 4.
-    take_step = loop._step
-    steps: list[int] = []
 
-    def cut_off_at_the_sixth(*arguments):
-        steps.append(1)
-        if len(steps) == 6:
-            raise KeyboardInterrupt
-        return take_step(*arguments)
+def test_low_precision_gives_nearly_the_same_losses(discs, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "usable_precisions", lambda _: ["float32", "bfloat16", "float16"])
+    totals = {}
+    for precision in ("float32", "bfloat16", "float16"):
+        log: list = []
+        train([discs], tiny_config, small_run(1, precision=precision), tmp_path / precision, report=log.append)
+        totals[precision] = sum(log[0].losses.values())
+    assert totals["bfloat16"] == pytest.approx(totals["float32"], rel=0.02)
+    assert totals["float16"] == pytest.approx(totals["float32"], rel=0.02)
+    assert len(set(totals.values())) == 3
 
-    monkeypatch.setattr(loop, "_step", cut_off_at_the_sixth)
-    with pytest.raises(KeyboardInterrupt):
-        train([discs], tiny_config, small_run(8), tmp_path / "cut")
-    monkeypatch.undo()
-    assert not (tmp_path / "cut" / "model.safetensors").exists()
-    resumed = train([discs], tiny_config, small_run(8), tmp_path / "cut")
-    for (name, a), b in zip(
-        load_model(whole).state_dict().items(), load_model(resumed).state_dict().values(), strict=True
-    ):
-        assert torch.equal(a, b), name
+
+def test_a_precision_without_units_for_it_is_refused(discs, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "usable_precisions", lambda _: ["float32"])
+    with pytest.raises(ValueError, match=r"float16.*is not usable on this cpu; use float32"):
+        train([discs], tiny_config, small_run(1, precision="float16"), tmp_path / "run")
+
+
+def test_a_run_of_another_network_is_not_gone_on_with(discs, tiny_config, tmp_path):
+    train([discs], tiny_config, small_run(1), tmp_path)
+    with pytest.raises(CheckpointError, match=r"of another network.*Delete it"):
+        train([discs], replace(tiny_config, detail=8), small_run(2), tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"cut short")
+    with pytest.raises(CheckpointError, match="is broken"):
+        train([discs], tiny_config, small_run(2), tmp_path)
+
+
+def test_validation_keeps_images_back_and_never_reads_the_test_split(discs, tiny_config, tmp_path):
+    for name in ("test", "test_mask"):
+        for path in (discs / name).iterdir():
+            path.write_bytes(b"not to be read")
+    log: list = []
+    train([discs], tiny_config, small_run(3, validate_every=2), tmp_path / "run", report=log.append)
+    assert [progress.step for progress in log] == [2, 3]
+    assert all(0 <= progress.dice["Shapes"] <= 1 for progress in log)
+    rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows] == [["step", "dataset"], ["2", "Shapes"], ["3", "Shapes"]]
+
+
+def test_images_kept_back_are_the_last_of_each_set(discs):
+    examples = read_split(discs, "train")
+    kept, held = hold_out([*examples, replace(examples[0], dataset="Single")])
+    assert held == examples[-2:]
+    assert [example.dataset for example in kept] == ["Shapes"] * 22 + ["Single"]
+
+
+def test_tensorboard_has_the_curves_of_the_log(discs, tiny_config, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = small_run(4, save_every=2, log_every=1, validate_every=4, tensorboard=True)
+    train_in_two_goes(3, [discs], tiny_config, config, tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {"loss/text", "loss/mask", "loss/dice", "rate", "dice/Shapes"}
+    rows = [row.split(",") for row in (tmp_path / "log.csv").read_text().splitlines()[1:]]
+    # Step 3 was logged before the run was cut off, and again after it was resumed at step 2.
+    shown = [(event.step, round(event.value, 4)) for event in events.Scalars("loss/mask")]
+    assert shown == [(int(row[0]), pytest.approx(float(row[2]), abs=2e-4)) for row in rows]
+    assert len(shown) == 4
+
+
+def test_without_tensorboard_the_way_out_is_told(discs, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError, match="pip install tensorboard"):
+        train([discs], tiny_config, small_run(1, tensorboard=True), tmp_path)
 
 
 def test_sets_without_masks_are_refused(tmp_path, tiny_config):

@@ -15,17 +15,19 @@ from napari_biomedparse.engine.predictor import Predictor, Step
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.read import PlaneIndex, read_picture
+from napari_biomedparse.ontology import suggest
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every file: prompts, where results go, how labels are made, which plane is meant."""
+    """What to do with every file: prompts, where results go, how labels are made, which plane, of which modality."""
 
     prompts: list[str]
     outputs: Outputs
     threshold: float
     instances: bool
     plane: PlaneIndex
+    modality: str | None = None
 
 
 def segment_file(
@@ -41,7 +43,8 @@ def segment_file(
     -------
     dict
         ``image``, the written files, ``shape``, ``overlap_px`` and ``prompts``: for each its confidence,
-        whether its mask depends on the words, number of objects and area.
+        whether its mask depends on the words, number of objects and area, and for words that name no known object
+        the nearest names.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def segment_file(
     """
     picture = read_picture(image, *job.plane)
     encoded = predictor.encode(picture.pixels, scales=())
-    steps = predictor.steps(encoded, job.prompts)
+    steps = predictor.steps(encoded, job.prompts, modality=job.modality)
     while True:
         try:
             report(next(steps))
@@ -74,6 +77,7 @@ def _summary(mask: ObjectMask, labels: LabelImage) -> dict[str, Any]:
     return {
         "prompt": mask.prompt,
         "object": mask.object.id if mask.object else None,
+        "suggestions": [] if mask.object else list(suggest(mask.prompt)),
         "confidence": round(mask.confidence, 4),
         "depends_on_words": mask.depends_on_words,
         "objects": int((counts > 0).sum()),

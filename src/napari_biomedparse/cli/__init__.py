@@ -8,6 +8,7 @@ from napari_biomedparse.cli.calibrate import calibrate
 from napari_biomedparse.cli.data import app as data
 from napari_biomedparse.cli.evaluate import evaluate
 from napari_biomedparse.cli.models import app as models
+from napari_biomedparse.cli.pack import pack
 from napari_biomedparse.cli.recognize import recognize
 from napari_biomedparse.cli.segment import segment
 from napari_biomedparse.cli.train import train
@@ -16,6 +17,7 @@ app = typer.Typer(help="Segment biomedical images with words.", no_args_is_help=
 app.command()(segment)
 app.command()(recognize)
 app.command()(train)
+app.command()(pack)
 app.command()(calibrate)
 app.command()(evaluate)
 app.add_typer(models, name="models")

@@ -27,6 +27,9 @@ def segment(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     prompt: Annotated[list[str], typer.Option(help="What to look for; repeat for several objects.")],
     output: Annotated[Path, typer.Option(help="Folder for labels and tables; made if needed.")],
+    modality: Annotated[
+        str | None, typer.Option(help="Kind of image, as 'pathology': asks the model in words that it knows there.")
+    ] = None,
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "float32",
@@ -44,14 +47,15 @@ def segment(
     with clear_errors():
         from napari_biomedparse.batch.outputs import Outputs, coco_dataset
         from napari_biomedparse.batch.segment_file import Job, segment_file
-        from napari_biomedparse.engine.predictor import Predictor, check_prompts
+        from napari_biomedparse.engine.predictor import Predictor
+        from napari_biomedparse.engine.prompts import check_prompts
         from napari_biomedparse.io.read import PlaneIndex
 
         prompts = list(dict.fromkeys(prompt))
         check_prompts(prompts)
         outputs = Outputs(output, overlay, coco)
         outputs.check(images, overwrite)
-        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z))
+        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z), modality)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
         output.mkdir(parents=True, exist_ok=True)
 
@@ -76,7 +80,7 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
         for entry in summary["prompts"]:
             table.add_row(
                 Path(summary["image"]).name,
-                entry["prompt"],
+                entry["prompt"] + (f" (did you mean {entry['suggestions'][0]}?)" if entry["suggestions"] else ""),
                 f"{entry['confidence']:.2f}" + ("" if entry["depends_on_words"] else " (whatever the words)"),
                 str(entry["objects"]),
                 str(entry["area_px"]),

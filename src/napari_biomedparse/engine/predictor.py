@@ -15,6 +15,7 @@ from napari_biomedparse.engine.device import Precision, arithmetic, check_precis
 from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
 from napari_biomedparse.engine.presence import presence
+from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, guess_modality, judge
 from napari_biomedparse.engine.resample import unlay
 from napari_biomedparse.engine.results import ObjectMask, overlap
@@ -33,10 +34,6 @@ KEPT_BYTES = 1 << 30
 DECODED_BYTES = 1 << 29
 # Words that name nothing in a biomedical image. What they find is found whatever one asks for.
 NONSENSE = "hello world"
-
-
-class PromptError(ValueError):
-    """Words that cannot be asked; the message says what to do."""
 
 
 class Step(NamedTuple):
@@ -156,6 +153,7 @@ class Predictor:
         prompts: Sequence[str],
         fit: Fit = "pad",
         intensity: Intensity = "auto",
+        modality: str | None = None,
     ) -> list[ObjectMask]:
         """Find what the prompts name, each on its own.
 
@@ -167,6 +165,9 @@ class Predictor:
             Words, one object each.
         fit, intensity
             As for :meth:`encode`; for arrays only.
+        modality
+            What kind of image it is. If given, a model with a fixed vocabulary is asked in words that it knows, for
+            the kinds or pieces of an object if need be; otherwise the words are asked as they are.
 
         Returns
         -------
@@ -180,7 +181,7 @@ class Predictor:
         ImageError
             If the array is not an image.
         """
-        steps = self.steps(image, prompts, fit, intensity)
+        steps = self.steps(image, prompts, fit, intensity, modality)
         while True:
             try:
                 next(steps)
@@ -194,12 +195,13 @@ class Predictor:
         prompts: Sequence[str],
         fit: Fit = "pad",
         intensity: Intensity = "auto",
+        modality: str | None = None,
     ) -> Generator[Step, None, list[ObjectMask]]:
         """Do :meth:`segment` one tile at a time: yields progress, returns the masks, can be abandoned between."""
         check_prompts(prompts)
         if not isinstance(image, EncodedImage):
             image = self.encode(image, fit, intensity, scales=())
-        return self._run(image, list(prompts))
+        return self._answer(image, words_for(prompts, modality, self.table), list(prompts))
 
     def recognize(
         self,
@@ -298,6 +300,13 @@ class Predictor:
         if not self.model.config.meta_objects:
             raise ValueError(f"The model {self.model.config.name!r} was not trained to recognise meta-objects.")
 
+    def _answer(
+        self, encoded: EncodedImage, words: dict[str, tuple[str, ...]], prompts: list[str]
+    ) -> Generator[Step, None, list[ObjectMask]]:
+        asked = list(dict.fromkeys(word for prompt in prompts for word in words[prompt]))
+        answers = dict(zip(asked, (yield from self._run(encoded, asked)), strict=True))
+        return [unite(prompt, words[prompt], answers) for prompt in prompts]
+
     def _run(self, encoded: EncodedImage, prompts: list[str]) -> Generator[Step, None, list[ObjectMask]]:
         by_scale: dict[Scale, list[str]] = {}
         for prompt in dict.fromkeys(prompts):
@@ -388,17 +397,3 @@ def _table_of(weights: Path, model: BiomedParse) -> RecognitionTable | None:
     if beside.is_file():
         return RecognitionTable.read(beside)
     return RecognitionTable.published() if model.config.name == "biomedparse-v1" else None
-
-
-def check_prompts(prompts: Sequence[str]) -> None:
-    """Refuse what cannot be asked.
-
-    Raises
-    ------
-    PromptError
-        If there is no prompt, or one without words.
-    """
-    if isinstance(prompts, str):
-        raise PromptError("Pass the prompts as a list of texts, for example ['nuclei'].")
-    if not prompts or not all(normalise(prompt) for prompt in prompts):
-        raise PromptError("A prompt is empty: name what to look for, for example 'nuclei'.")

@@ -33,7 +33,7 @@ class Session:
 
     def steps(self, image: NDArray[np.generic], prompts: Sequence[str]) -> Generator[Step, None, list[ObjectMask]]:
         """Do :meth:`Predictor.steps`, loading the model on the first call."""
-        from napari_biomedparse.engine.predictor import check_prompts
+        from napari_biomedparse.engine.prompts import check_prompts
 
         check_prompts(prompts)
         steps = self._start(image, prompts)

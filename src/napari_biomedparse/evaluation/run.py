@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.measure import Row
-from napari_biomedparse.engine.predictor import Predictor, PromptError
+from napari_biomedparse.engine.predictor import Predictor
+from napari_biomedparse.engine.prompts import PromptError
 from napari_biomedparse.evaluation.baselines import Baselines
 from napari_biomedparse.evaluation.figures import Figures
 from napari_biomedparse.evaluation.overlap import dice

@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from napari_biomedparse.ontology.resolve import published_vocabulary
+
 # Alpha and beta of the Beta distributions of mean probability, red, green and blue inside an object's mask.
 Distributions = tuple[tuple[float, float], ...]
 
@@ -51,17 +53,24 @@ class RecognitionTable:
         How the modality of an image is recognised by the model's description of it; None if it is not known.
     cores
         Identifiers of the objects whose inner parts the model was taught, which part touching ones.
+    vocabulary
+        The only words that the model was trained with; None for one that was taught to take others too.
     """
 
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     presence: Mapping[tuple[str, str], Distributions] = field(default_factory=dict)
     classifier: ModalityClassifier | None = None
     cores: tuple[str, ...] = ()
+    vocabulary: frozenset[str] | None = None
 
     @classmethod
     def published(cls) -> RecognitionTable:
         """Return the table published with BiomedParse v1: 14 modalities, 61 pairs of modality and object."""
-        return cls(_lists(_published("recognition_lists.json")), _presence(_published("target_dist.json")))
+        return cls(
+            _lists(_published("recognition_lists.json")),
+            _presence(_published("target_dist.json")),
+            vocabulary=published_vocabulary(),
+        )
 
     @classmethod
     def read(cls, path: Path) -> RecognitionTable:

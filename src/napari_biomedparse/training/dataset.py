@@ -1,7 +1,8 @@
 """Images, masks and words on disk in the BiomedParseData layout.
 
-A data set is a folder with ``train``, ``train_mask``, ``test`` and ``test_mask``: images ``NAME_MODALITY_SITE.png``,
-masks ``NAME_MODALITY_SITE_TARGET.png`` (non-zero is the object), ``+`` for a space inside a modality, site or target.
+A data set is a folder with ``train``, ``train_mask``, ``test`` and ``test_mask``: images ``NAME_MODALITY_SITE.png`` or
+``.jpg``, masks ``NAME_MODALITY_SITE_TARGET.png`` (non-zero is the object), ``+`` for a space inside a modality, site or
+target.
 ``train_instances`` and ``test_instances``, where a set has them, number the separate objects of a mask from 1.
 """
 
@@ -98,9 +99,9 @@ def _examples(dataset: str, images: Path, by_image: dict[str, dict[str, Path]]) 
     folder = images.with_name(f"{images.name}_instances")
     numbered = {path.name for path in folder.glob("*.png")} if folder.is_dir() else set()
     for name, masks in by_image.items():
-        path = images / f"{name}.png"
-        if not path.is_file():
-            raise DataError(f"{next(iter(masks.values()))} has no image: {path} is missing.")
+        path = next((p for p in (images / f"{name}.png", images / f"{name}.jpg") if p.is_file()), None)
+        if path is None:
+            raise DataError(f"{next(iter(masks.values()))} has no image: {images / name}.png is missing.")
         parts = name.rsplit("_", 2)
         if len(parts) != 3:
             raise DataError(f"{path.name} is not named NAME_MODALITY_SITE.png.")

@@ -2,84 +2,40 @@
 
 from __future__ import annotations
 
-import copy
-import csv
-import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from napari_biomedparse.engine.device import arithmetic, check_precision
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.model.config import ModelConfig
-from napari_biomedparse.training.dataset import DataError, read_split
-from napari_biomedparse.training.losses import LossConfig, prompt_losses
+from napari_biomedparse.training.adapters import follower, merged, restrict, set_training
+from napari_biomedparse.training.config import TrainConfig
+from napari_biomedparse.training.dataset import DataError, Example, read_split
+from napari_biomedparse.training.loader import Place, batches
+from napari_biomedparse.training.logs import Log, Progress
+from napari_biomedparse.training.losses import prompt_losses
+from napari_biomedparse.training.processes import Processes, join
+from napari_biomedparse.training.run_file import RunConfig
+from napari_biomedparse.training.schedule import rate_at
+from napari_biomedparse.training.snapshot import State
 from napari_biomedparse.training.start import start_from
-from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
+from napari_biomedparse.training.triples import Batch, TripleSampler
+from napari_biomedparse.training.validation import hold_out, validate
 
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that fixes a run besides data and network.
-
-    Parameters
-    ----------
-    steps
-        Optimiser steps in all.
-    batch
-        Images per step.
-    size
-        Side of the training input in pixels; by default the network's own.
-    rate
-        Peak learning rate, reached after ``warmup`` steps and lowered along a cosine to a hundredth.
-    encoder_rate
-        Factor on the rate of image and text encoder (0.1 in the published fine-tuning, 1 from scratch).
-    decay
-        AdamW's weight decay; none on norms, biases, scales and embeddings.
-    clip
-        Largest norm of the whole gradient.
-    average
-        Decay per step of the exponential average of the weights, which is what gets exported.
-    save_every
-        Steps between checkpoints.
-    seed
-        Seed of weights and sampling.
-    """
-
-    steps: int = 4000
-    batch: int = 16
-    size: int | None = None
-    rate: float = 1e-3
-    encoder_rate: float = 1.0
-    warmup: int = 100
-    decay: float = 0.05
-    clip: float = 5.0
-    average: float = 0.999
-    save_every: int = 200
-    seed: int = 2024
-    losses: LossConfig = field(default_factory=LossConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One logged step: its number, the mean losses since the last one, seconds since the start."""
-
-    step: int
-    steps: int
-    losses: dict[str, float]
-    seconds: float
+__all__ = ["Progress", "TrainConfig", "train"]
 
 
 def train(
     datasets: list[Path],
-    model_config: ModelConfig,
+    model_config: ModelConfig | None,
     config: TrainConfig,
     out: Path,
     init: Path | None = None,
@@ -87,14 +43,15 @@ def train(
 ) -> Path:
     """Train on the train splits and write ``model.safetensors`` to ``out``.
 
-    A run that was cut off goes on from ``out/checkpoint.pt`` and gives the numbers it would have given.
+    A run that was cut off goes on from ``out/checkpoint.pt`` and gives the numbers it would have given. Started by
+    ``torchrun``, all processes train one network together, and the first one writes.
 
     Parameters
     ----------
     datasets
         Folders in the BiomedParseData layout.
     model_config
-        The network.
+        The network; None for that of ``init``.
     config
         The run.
     out
@@ -102,131 +59,175 @@ def train(
     init
         Weights to start from, of the same network; parts that they lack start from random values.
     report
-        Called with each logged step.
+        Called with each logged step, in the first process.
 
     Returns
     -------
     Path
-        The exported weights.
+        The exported weights, in which adapters are merged.
 
     Raises
     ------
     DataError
         If no data set has a training image with masks.
+    CheckpointError
+        If ``init`` or the checkpoint does not fit.
+    ValueError
+        If the configuration does not fit this machine, the network or the number of processes.
+    FloatingPointError
+        If the loss is no longer finite.
     """
+    with join(config.device) as processes:
+        check_precision(config.precision, processes.device)
+        examples, held = _examples(datasets, config)
+        out.mkdir(parents=True, exist_ok=True)
+        state = _begin(model_config, init, config, processes.device)
+        state.load(out / "checkpoint.pt")
+        processes.check_same(
+            state.step, f"The processes do not find the same checkpoint: give all of them the same folder, not {out}."
+        )
+        _Loop(state, config, processes, examples, held).run(out, report, _describe(datasets, state, config, out, init))
+    return out / "model.safetensors"
+
+
+def _examples(datasets: list[Path], config: TrainConfig) -> tuple[list[Example], list[Example]]:
+    """Return the examples to train on, and those to validate on."""
     examples = [example for folder in datasets for example in read_split(folder, "train")]
     if not examples:
         raise DataError("None of the data sets has a training image with masks.")
-    out.mkdir(parents=True, exist_ok=True)
+    return hold_out(examples) if config.validate_every else (examples, [])
+
+
+def _begin(model_config: ModelConfig | None, init: Path | None, config: TrainConfig, device: torch.device) -> State:
+    """Return the state before the first step."""
     torch.manual_seed(config.seed)
     model, _ = start_from(init, model_config)
-    size = config.size or model.config.input_size
     # A network answers best at the size it was trained at, so that size goes with the weights.
-    model.config = replace(model.config, input_size=size)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(_groups(model, config))
-    sampler = TripleSampler(examples, model.config, size, config.sampling, config.seed)
-    checkpoint = out / "checkpoint.pt"
-    start = _resume(checkpoint, model, average, optimiser)
-    (out / "config.json").write_text(
-        json.dumps({"model": model.config.to_dict(), "train": asdict(config)}, indent=1), encoding="utf-8"
-    )
-
-    began, sums = time.monotonic(), dict.fromkeys(("text", "mask", "dice"), 0.0)
-    model.train()
-    for step in range(start, config.steps):
-        _set_rate(optimiser, config, step)
-        torch.manual_seed(config.seed + 1 + step)
-        losses = _step(model, sampler, optimiser, config, step)
-        _follow(average, model, min(config.average, (1 + step) / (10 + step)))
-        for name, value in losses.items():
-            sums[name] += value
-        done = step + 1
-        if done % 20 == 0 or done == config.steps:
-            since = (step - start) % 20 + 1
-            progress = Progress(done, config.steps, {k: v / since for k, v in sums.items()}, time.monotonic() - began)
-            _log(out / "log.csv", progress)
-            report(progress)
-            sums = dict.fromkeys(sums, 0.0)
-        if done % config.save_every == 0 or done == config.steps:
-            _save(checkpoint, done, model, average, optimiser)
-    weights = out / "model.safetensors"
-    save_model(average, weights)
-    return weights
+    model.config = replace(model.config, input_size=config.size or model.config.input_size)
+    restrict(model, config)
+    model.to(device)
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
+    return State(model, follower(model), torch.optim.AdamW(_groups(model, config)), scaler)
 
 
-def _step(
-    model: BiomedParse, sampler: TripleSampler, optimiser: torch.optim.Optimizer, config: TrainConfig, step: int
-) -> dict[str, float]:
-    batch = sampler.batch(step, config.batch)
+def _describe(datasets: list[Path], state: State, config: TrainConfig, out: Path, init: Path | None) -> RunConfig:
+    """Return the run as a file that can be fed back from any folder."""
+    folders = tuple(str(folder.resolve()) for folder in datasets)
+    return RunConfig(folders, state.model.config, str(init.resolve()) if init else None, str(out.resolve()), config)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """A run's state and what moves it on."""
+
+    state: State
+    config: TrainConfig
+    processes: Processes
+    examples: list[Example]
+    held: list[Example]
+
+    def run(self, out: Path, report: Callable[[Progress], None], described: RunConfig) -> None:
+        """Do the steps that are left, and export the weights."""
+        state, config, first = self.state, self.config, self.processes.first
+        log = Log(out, state.step, config.tensorboard) if first else None
+        if first:
+            described.write(out / "config.json")
+        parts, own = self.processes.parts(config.parts, config.batch)
+        drawn = self._batches(parts, own)
+        began = time.monotonic() - state.seconds
+        set_training(state.model)
+        for step in range(state.step, config.steps):
+            losses = _step(self, drawn, step, parts, own)
+            _follow(state.average, state.model, min(config.average, (1 + step) / (10 + step)))
+            state.step, state.seconds = step + 1, time.monotonic() - began
+            state.sums = {name: state.sums.get(name, 0.0) + value for name, value in losses.items()}
+            state.summed += 1
+            validating = bool(self.held) and self._due(config.validate_every)
+            if validating or self._due(config.log_every):
+                if log:
+                    progress = self._progress(validating)
+                    log.write(progress)
+                    report(progress)
+                state.sums, state.summed = {}, 0
+            if self._due(config.save_every):
+                self.processes.check_equal_weights(state.model)
+                if first:
+                    state.save(out / "checkpoint.pt")
+        if log:
+            log.close()
+            save_model(merged(state.average), out / "model.safetensors")
+
+    def _batches(self, parts: int, own: range) -> Iterator[Batch]:
+        state, config = self.state, self.config
+        model = state.model.config
+        sampler = TripleSampler(self.examples, model, model.input_size, config.sampling, config.seed)
+        places = [Place(step, part) for step in range(state.step, config.steps) for part in own]
+        return batches(sampler, places, config.batch // parts, config.loaders, self.processes.device)
+
+    def _due(self, every: int) -> bool:
+        """Return whether something that is done every so many steps, and at the end, is to be done now."""
+        return self.state.step % every == 0 or self.state.step == self.config.steps
+
+    def _progress(self, validating: bool) -> Progress:
+        """Return what is to be logged."""
+        state, config = self.state, self.config
+        dice = validate(state.average, self.held) if validating else {}
+        losses = {name: total / state.summed for name, total in state.sums.items()}
+        return Progress(state.step, config.steps, losses, state.seconds, rate_at(state.step - 1, config), dice)
+
+
+def _step(loop: _Loop, drawn: Iterator[Batch], step: int, parts: int, own: range) -> dict[str, float]:
+    """Take one optimiser step; return the losses, averaged over the whole batch."""
+    model, optimiser, scaler, config = loop.state.model, loop.state.optimiser, loop.state.scaler, loop.config
+    for group in optimiser.param_groups:
+        group["lr"] = group["factor"] * rate_at(step, config)
+    optimiser.zero_grad(set_to_none=True)
+    sums: dict[str, Tensor] = {}
+    for part in own:
+        # Drawn first: a loader that is started takes a random number too.
+        batch = next(drawn)
+        # Every part of every step has random numbers of its own, whichever process computes it.
+        torch.manual_seed(config.seed + 1 + step + (part << 32))
+        with arithmetic(config.precision, model.device):
+            losses = _losses(model, batch, config)
+        total = torch.stack(list(losses.values())).sum()
+        torch.autograd.backward(scaler.scale(total / parts))
+        sums = {name: sums.get(name, 0) + value.detach() / parts for name, value in losses.items()}
+    means = loop.processes.sum_values(sums)
+    if not all(map(math.isfinite, means.values())):
+        raise FloatingPointError(f"The loss is not finite at step {step}; lower the learning rate and resume.")
+    loop.processes.sum_gradients(model.parameters())
+    scaler.unscale_(optimiser)
+    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    scaler.step(optimiser)
+    scaler.update()
+    return means
+
+
+def _losses(model: BiomedParse, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
     image = model.encode_image(batch.images)
     text = model.encode_text(batch.prompts)
     heads = model.mask_decoder(image, text)
-    losses = prompt_losses(model, image, text, heads, batch.masks.to(model.device), config.losses)
-    total = torch.stack(list(losses.values())).sum()
-    if not torch.isfinite(total):
-        raise FloatingPointError(f"The loss is not finite at step {step}; lower the learning rate and resume.")
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(total)
-    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-    optimiser.step()
-    return {name: value.item() for name, value in losses.items()}
+    return prompt_losses(model, image, text, heads, batch.masks, config.losses, batch.cores)
 
 
 def _groups(model: BiomedParse, config: TrainConfig) -> list[dict[str, Any]]:
-    """Group parameters by learning rate and weight decay."""
+    """Group what is trained by learning rate and weight decay."""
     plain: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
-        encoder = name.startswith(("image_encoder", "text_encoder"))
-        shrunk = parameter.ndim > 1 and "embedding" not in name and "positions" not in name and "queries" not in name
-        key = (config.encoder_rate if encoder else 1.0, config.decay if shrunk else 0.0)
-        plain.setdefault(key, []).append(parameter)
+        if parameter.requires_grad:
+            encoder = name.startswith(("image_encoder", "text_encoder"))
+            shrunk = parameter.ndim > 1 and not any(kind in name for kind in ("embedding", "positions", "queries"))
+            key = (config.encoder_rate if encoder else 1.0, config.decay if shrunk else 0.0)
+            plain.setdefault(key, []).append(parameter)
     return [
         {"params": parameters, "lr": config.rate, "factor": factor, "weight_decay": decay}
         for (factor, decay), parameters in plain.items()
     ]
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, step: int) -> None:
-    warm = min(1.0, (step + 1) / max(config.warmup, 1))
-    cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * step / config.steps)) / 2
-    for group in optimiser.param_groups:
-        group["lr"] = config.rate * group["factor"] * warm * cosine
-
-
 @torch.no_grad()
 def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     for mean, parameter in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(parameter, 1 - decay)
-
-
-def _save(path: Path, step: int, model: BiomedParse, average: BiomedParse, optimiser: torch.optim.Optimizer) -> None:
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def _resume(path: Path, model: BiomedParse, average: BiomedParse, optimiser: torch.optim.Optimizer) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"])
-
-
-def _log(path: Path, progress: Progress) -> None:
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", *progress.losses, "seconds"])
-        values = [f"{value:.5f}" for value in progress.losses.values()]
-        writer.writerow([progress.step, *values, f"{progress.seconds:.1f}"])
+        if parameter.requires_grad:
+            mean.lerp_(parameter, 1 - decay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_biomedparse.model.biomedparse import BiomedParse
-from napari_biomedparse.model.checkpoint import CheckpointError, load_model, read_checkpoint
+from napari_biomedparse.model.checkpoint import CheckpointError, read_checkpoint
 from napari_biomedparse.model.config import ModelConfig
 
 
@@ -15,7 +15,7 @@ def start_from(init: Path | None, config: ModelConfig | None) -> tuple[BiomedPar
     Parameters
     ----------
     init
-        Weights to start from, or None for random values.
+        Weights to start from, this project's or the published checkpoint, or None for random values.
     config
         The network; None for that of ``init``.
 
@@ -35,19 +35,17 @@ def start_from(init: Path | None, config: ModelConfig | None) -> tuple[BiomedPar
         if config is None:
             raise ValueError("Give a configuration, or weights to start from.")
         return BiomedParse(config), []
-    if config is None:
-        return load_model(init).requires_grad_(True), []
-    known = read_checkpoint(init).tensors
-    model = BiomedParse(config)
+    known = read_checkpoint(init)
+    model = BiomedParse(config or known.config)
     wanted = model.state_dict()
     problems = [
         f"{name} has shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}"
         if name in wanted
         else f"{name} is not part of the model"
-        for name, tensor in known.items()
+        for name, tensor in known.tensors.items()
         if name not in wanted or wanted[name].shape != tensor.shape
     ]
     if problems:
         raise CheckpointError(f"{init} does not fit the configuration: {'; '.join(problems[:10])}.", problems)
-    model.load_state_dict({name: tensor.float() for name, tensor in known.items()}, strict=False)
-    return model, sorted(wanted.keys() - known.keys())
+    model.load_state_dict({name: tensor.float() for name, tensor in known.tensors.items()}, strict=False)
+    return model, sorted(wanted.keys() - known.tensors.keys())

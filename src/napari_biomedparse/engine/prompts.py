@@ -1,0 +1,51 @@
+"""What is asked of the model for the words of a prompt, and one answer made of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.ontology import RecognitionTable, normalise, resolve
+
+
+class PromptError(ValueError):
+    """Words that cannot be asked; the message says what to do."""
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Refuse what cannot be asked.
+
+    Raises
+    ------
+    PromptError
+        If there is no prompt, or one without words.
+    """
+    if isinstance(prompts, str):
+        raise PromptError("Pass the prompts as a list of texts, for example ['nuclei'].")
+    if not prompts or not all(normalise(prompt) for prompt in prompts):
+        raise PromptError("A prompt is empty: name what to look for, for example 'nuclei'.")
+
+
+def words_for(prompts: Sequence[str], modality: str | None, table: RecognitionTable) -> dict[str, tuple[str, ...]]:
+    """Return for each prompt what the model is to be asked.
+
+    Where nothing is said about the image, or the model takes any words, that is the prompt itself. Otherwise the words
+    that the model knows the object by, or those of its kinds or pieces: a model that knows no nuclei but four types of
+    cells is asked for these on an image of pathology.
+    """
+    if modality is None or table.vocabulary is None:
+        return {prompt: (prompt,) for prompt in prompts}
+    return {prompt: resolve(prompt, modality, vocabulary=table.vocabulary).asked for prompt in prompts}
+
+
+def unite(prompt: str, words: Sequence[str], answers: Mapping[str, ObjectMask]) -> ObjectMask:
+    """Return the union of the answers to some words as the answer to a prompt."""
+    masks = [answers[word] for word in words]
+    if len(masks) == 1:
+        (mask,) = masks
+        return mask if mask.prompt == prompt else ObjectMask(prompt, mask.probability, mask.control, mask.cores)
+    probability = np.maximum.reduce([mask.probability for mask in masks])
+    controls = [mask.control for mask in masks if mask.control is not None]
+    return ObjectMask(prompt, probability, max(controls, default=None))

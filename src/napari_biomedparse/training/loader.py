@@ -1,0 +1,78 @@
+"""Batches prepared beforehand by processes of their own, so that a GPU need not wait for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from napari_biomedparse.training.triples import Batch, TripleSampler
+
+# Batches that each process holds ready.
+READY = 2
+# Most processes that are started unless told otherwise.
+MOST_LOADERS = 8
+
+
+class Place(NamedTuple):
+    """The step that a batch is for, and which part of the step's batch it is."""
+
+    step: int
+    part: int
+
+
+class _Drawn(Dataset[tuple[Tensor, Tensor, list[str], Tensor]]):
+    """The batch of every place."""
+
+    def __init__(self, sampler: TripleSampler, images: int) -> None:
+        self.sampler, self.images = sampler, images
+
+    def __getitem__(self, place: Place) -> tuple[Tensor, Tensor, list[str], Tensor]:
+        batch = self.sampler.batch(place.step, self.images, place.part)
+        return batch.images, batch.masks, batch.prompts, batch.cores
+
+
+def batches(
+    sampler: TripleSampler, places: Sequence[Place], images: int, loaders: int | None, device: torch.device
+) -> Iterator[Batch]:
+    """Yield the batches of the given places, in order, on the device.
+
+    A batch depends on its place only, so they are the same however many processes prepare them.
+
+    Parameters
+    ----------
+    sampler
+        Where they come from.
+    places
+        Which ones.
+    images
+        Images of each.
+    loaders
+        Processes that prepare them; None for none on a CPU, and one per core up to eight beside a GPU.
+    device
+        Where they are wanted.
+    """
+    gpu = device.type == "cuda"
+    if loaders is None:
+        loaders = min(MOST_LOADERS, _cores()) if gpu else 0
+    drawn = DataLoader(
+        _Drawn(sampler, images),
+        batch_size=None,
+        sampler=places,
+        num_workers=loaders,
+        pin_memory=gpu,
+        prefetch_factor=READY if loaders else None,
+    )
+    for pixels, masks, prompts, cores in drawn:
+        pixels, masks, cores = (part.to(device, non_blocking=gpu) for part in (pixels, masks, cores))
+        yield Batch(pixels, masks, list(prompts), cores)
+
+
+def _cores() -> int:
+    """Return the processor cores that one of the processes started by ``torchrun`` on this machine may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

@@ -47,7 +47,7 @@ def classify_modality(rule: ModalityClassifier, description: NDArray[np.float64]
 
 
 def fit_classifier(
-    modalities: list[str], descriptions: NDArray[np.float64], shrinkage: float = 0.2
+    modalities: list[str], descriptions: NDArray[np.float64], shrinkage: float = 0.05
 ) -> ModalityClassifier:
     """Fit the rule: linear discriminant analysis with equal priors.
 

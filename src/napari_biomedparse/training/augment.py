@@ -72,15 +72,23 @@ def move(layers: Tensor, size: int, place: Placement, rng: np.random.Generator) 
 
 
 def recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Vary gamma, contrast, colour balance, sharpness and noise of (3, H, W) in 0-255; grey and padding stay so."""
-    gamma, gain = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.15))
+    """Vary how (3, H, W) in 0-255 was taken: light, contrast, colours, focus, noise; grey and padding stay so."""
     grey = bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
+    gamma, gain, offset = np.exp(rng.normal(0, 0.35)), np.exp(rng.normal(0, 0.2)), rng.normal(0, 12)
     balance = torch.from_numpy(np.exp(rng.normal(0, 0.0 if grey else 0.08, 3))).float()[:, None, None]
-    varied: Tensor = 255 * (image / 255).clamp(0, 1) ** gamma * gain * balance
-    if rng.random() < 0.15:
-        coarse = F.interpolate(varied[None], scale_factor=float(rng.uniform(0.4, 0.9)), mode="area")
+    varied: Tensor = 255 * (image / 255).clamp(0, 1) ** gamma * gain * balance + offset
+    if rng.random() < 0.3:
+        varied = varied * _smooth(rng, 0.2, image.shape[1:]).exp()
+    if rng.random() < 0.25:
+        coarse = F.interpolate(varied[None], scale_factor=float(rng.uniform(0.35, 0.9)), mode="area")
         varied = F.interpolate(coarse, size=image.shape[1:], mode="bilinear", align_corners=False)[0]
     if rng.random() < 0.3:
-        noise = torch.from_numpy(rng.normal(0, rng.uniform(2, 10), image[:1].shape if grey else image.shape)).float()
-        varied = varied + noise * (image > 0)
-    return varied.clamp(0, 255)
+        noise = torch.from_numpy(rng.normal(0, rng.uniform(2, 14), image[:1].shape if grey else image.shape)).float()
+        varied = varied + noise
+    return varied.clamp(0, 255) * (image.amax(dim=0) > 0)
+
+
+def _smooth(rng: np.random.Generator, spread: float, size: torch.Size) -> Tensor:
+    """Return a smooth random field (H, W): uneven light."""
+    coarse = torch.from_numpy(rng.normal(0, spread, (1, 1, 3, 3))).float()
+    return F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)[0, 0]

@@ -177,6 +177,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sampling.tile_zoom": (0.01, 100),
     "sampling.organ_zoom": (0.01, 100),
     "sampling.bend": (0, 1),
+    "sampling.centred": (0, 1),
 }
 
 

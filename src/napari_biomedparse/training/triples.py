@@ -47,6 +47,8 @@ class SamplingConfig:
         Range of enlargements for tissue and cells, around the configuration's.
     organ_zoom
         Range of enlargements for organs, around filling the input.
+    centred
+        Share of the parts of an image, shown for tissue and cells, that lie around a point of the object.
     bend
         Standard deviation of the bending, as a share of the input's half side.
     """
@@ -58,6 +60,7 @@ class SamplingConfig:
     modality_balance: float = 1.0
     tile_zoom: tuple[float, float] = (0.5, 1.4)
     organ_zoom: tuple[float, float] = (0.8, 1.3)
+    centred: float = 0.5
     bend: float = 0.03
 
 
@@ -143,7 +146,7 @@ class TripleSampler:
         else:
             scale = triple.scales[rng.integers(len(triple.scales))]
             targets = rng.permutation([n for n, known in enumerate(triple.scales) if known == scale])
-        image, masks = self._show(triple, scale, rng)
+        image, masks = self._show(triple, scale, targets, rng)
         numbered = list(triple.example.instances)
         prompts, chosen = [], []
         inner = torch.full((self.config.prompts, self.size, self.size), -1.0)
@@ -160,7 +163,9 @@ class TripleSampler:
                     inner[slot] = masks[len(triple.targets) + numbered.index(triple.targets[index])]
         return image, torch.stack(chosen), prompts, inner
 
-    def _show(self, triple: Triple, scale: Scale, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _show(
+        self, triple: Triple, scale: Scale, targets: NDArray[np.integer], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Lay an image before the network as for objects of a scale, moved, bent and recoloured."""
         image, masks = triple.pixels
         sides = np.array(image.shape[:0:-1])
@@ -174,6 +179,12 @@ class TripleSampler:
         modality = triple.example.modality
         free = triple.mirrored and (whole is not None or modality in FREE or is_microscopy(modality))
         x, y = sides / 2 + rng.uniform(-1, 1, 2) * slack
+        if whole is not None and len(targets) and rng.random() < self.config.centred:
+            # Small objects would hardly ever be in the part that is shown.
+            inside = masks[targets[0]].nonzero()
+            if len(inside):
+                point = inside[rng.integers(len(inside))].numpy()[::-1] + rng.normal(0, 0.2 * self.size / zoom, 2)
+                x, y = np.clip(point, sides / 2 - slack, sides / 2 + slack)
         place = Placement(
             zoom=float(zoom),
             angle=float(rng.uniform(-np.pi, np.pi) if free else rng.normal(0, 0.12)),

@@ -63,6 +63,61 @@ def test_everything_at_once(tmp_path):
     assert [row["images"] for row in table(tmp_path / "out/r.recognition.csv")][:2] == ["2", "2"]
 
 
+def small_set(folder):
+    """Copy a set with a corner of its image."""
+    shutil.copytree(SETS[0], folder)
+    for path in folder.rglob("*.png"):
+        imsave(path, imread(path)[:96, 100:196], check_contrast=False)
+    return folder
+
+
+def test_the_table_on_screen_can_be_read_and_older_tables_do_not_stay(tmp_path):
+    folder = small_set(tmp_path / "Cells [small, and with a name that is long] of a microscope")
+    for name in ("presence", "tasks", "mine"):
+        (tmp_path / f"v1.0.{name}.csv").write_text("of an earlier run")
+    done = run(folder, "--output", tmp_path / "v1.0")
+    assert done.exit_code == 0, done.output
+    head, row = (next(line for line in done.stdout.splitlines() if word in line) for word in ("dataset", "[small"))
+    assert head.split() == ["dataset", "target", "images", "Dice", "IoU", "object", "F1"]
+    (figures,) = table(tmp_path / "v1.0")
+    assert row.split()[-5:-2] == ["nucleus", "1", f"{float(figures['dice_mean']):.3f}"]
+    assert row.strip().startswith(f"{folder.name} ")
+    assert "v1.0.presence.csv was of an earlier run and is removed" in done.stderr
+    tables = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert tables == {"v1.0", "v1.0.mine.csv", *(f"v1.0.{name}.csv" for name in ("tasks", "modalities", "shapes"))}
+    assert table(tmp_path / "v1.0.tasks.csv")[0]["target"] == "nucleus"
+
+
+def test_where_figures_cannot_go_is_said_before_anything_is_measured(tmp_path):
+    for options in (["--output", tmp_path], ["--images", tmp_path], ["--plots", __file__]):
+        refused = run(SETS[0], *options)
+        assert refused.exit_code == 2
+        assert options[0] in refused.stderr
+    refused = run(SETS[0], "--output", tmp_path / "r.csv", "--images", tmp_path / "r.tasks.csv")
+    assert refused.exit_code == 2
+    assert "give --images another name" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_baselines_of_a_broken_train_split_are_refused_before_anything_is_measured(predictor, tmp_path):
+    folder = small_set(tmp_path / "Cells")
+    for part in ("", "_mask"):
+        shutil.copytree(folder / f"test{part}", folder / f"train{part}")
+    next((folder / "train").iterdir()).unlink()
+    assert Evaluation(predictor, [folder]).examples
+    with pytest.raises(DataError, match="has no image"):
+        Evaluation(predictor, [folder], measures=Measures(baselines=True))
+
+
+def test_no_figures_without_a_readable_image(tmp_path):
+    folder = small_set(tmp_path / "Cells")
+    next((folder / "test").iterdir()).write_bytes(b"no image")
+    done = run(folder, "--output", tmp_path / "r.csv")
+    assert done.exit_code == 2
+    assert "No image could be measured" in done.stderr
+    assert not (tmp_path / "r.csv").exists()
+
+
 def test_the_figures_are_those_of_the_masks(predictor, fluorescence):
     pixels, truth, _ = fluorescence
     (row,) = evaluate_datasets(predictor, SETS[:1], "test", ["nuclei"])
@@ -72,10 +127,7 @@ def test_the_figures_are_those_of_the_masks(predictor, fluorescence):
 
 
 def test_an_image_is_encoded_once_for_all_that_is_asked(predictor, tmp_path, monkeypatch):
-    folder = tmp_path / "Small"
-    shutil.copytree(SETS[0], folder)
-    for path in folder.rglob("*.png"):
-        imsave(path, imread(path)[:96, 100:196], check_contrast=False)
+    folder = small_set(tmp_path / "Small")
     tiles = []
     encode = predictor.model.encode_image
     monkeypatch.setattr(predictor.model, "encode_image", lambda images: tiles.append(len(images)) or encode(images))

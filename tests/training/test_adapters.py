@@ -58,6 +58,13 @@ def test_adapters_begin_without_effect_and_are_few(tiny_config):
     assert any("modulation.project_in.parametrizations.weight" in name for name in names)
 
 
+def test_frozen_parts_get_no_adapters(tiny_model):
+    restrict(tiny_model, TrainConfig(adapters=AdapterConfig(rank=2), freeze=("text_encoder", *DECODERS)))
+    trained = [name for name, p in tiny_model.named_parameters() if p.requires_grad]
+    assert trained
+    assert all(name.startswith("image_encoder.") for name in trained)
+
+
 def test_merged_weights_answer_as_the_adapted_network(tiny_model):
     image = torch.rand(1, 3, 64, 64) * 255
     before = answer(tiny_model, image)
@@ -101,5 +108,8 @@ def test_the_published_checkpoint_is_fine_tuned_in_its_own_size(discs, tmp_path,
 def test_what_cannot_be_trained_is_refused(tiny_model):
     with pytest.raises(ConfigError, match="'tiny' has no detail_path"):
         restrict(tiny_model, TrainConfig(freeze=("detail_path",)))
+    both = TrainConfig(freeze=("image_encoder", "text_encoder"), adapters=AdapterConfig(rank=2))
+    with pytest.raises(ConfigError, match="All parts that would get adapters are frozen"):
+        restrict(tiny_model, both)
     with pytest.raises(ConfigError, match="All parts of the network are frozen"):
         restrict(tiny_model, TrainConfig(freeze=("image_encoder", "text_encoder", *DECODERS)))

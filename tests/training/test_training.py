@@ -1,6 +1,7 @@
 """Training: what is drawn, what is lost, what is learnt, and what a cut-off run gives."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -15,8 +16,10 @@ from napari_biomedparse.engine import device
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.model.checkpoint import CheckpointError, load_model
+from napari_biomedparse.training import loop
 from napari_biomedparse.training.config import AdapterConfig, ConfigError
 from napari_biomedparse.training.dataset import DataError, read_split
+from napari_biomedparse.training.logs import Log, Progress
 from napari_biomedparse.training.loop import train
 from napari_biomedparse.training.losses import LossConfig, dice_loss, prompt_losses, sample_points
 from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
@@ -158,6 +161,43 @@ def test_a_run_of_another_network_is_not_gone_on_with(discs, tiny_config, tmp_pa
         train([discs], tiny_config, small_run(2), tmp_path)
 
 
+def test_settings_changed_on_purpose_hold_after_a_resumption(discs, tiny_config, tmp_path):
+    train([discs], tiny_config, small_run(2, save_every=2), tmp_path / "as it was")
+    shutil.copytree(tmp_path / "as it was", tmp_path / "changed")
+    config = small_run(4)
+    plain, shrunk = (
+        load_model(train([discs], tiny_config, changed, tmp_path / name)).get_parameter("mask_decoder.text_head")
+        for changed, name in ((config, "as it was"), (replace(config, decay=300.0), "changed"))
+    )
+    assert shrunk.norm() < 0.9 * plain.norm()
+
+
+def test_fewer_steps_than_were_taken_are_refused(discs, tiny_config, tmp_path):
+    weights = train([discs], tiny_config, small_run(2), tmp_path)
+    settings = (tmp_path / "config.json").read_text()
+    with pytest.raises(ConfigError, match="has taken 2 steps already, more than the 1 asked for"):
+        train([discs], tiny_config, small_run(1), tmp_path)
+    assert (tmp_path / "config.json").read_text() == settings
+    assert train([discs], tiny_config, small_run(2), tmp_path) == weights
+
+
+def test_a_gradient_that_is_not_finite_does_not_reach_the_checkpoint(discs, tiny_config, tmp_path, monkeypatch):
+    taken: list = []
+
+    def broken_at_the_second_step(model, *rest):
+        taken.append(losses := prompt_losses(model, *rest))
+        # The root has the value 0 there, and no finite slope.
+        nothing = (0 * model.mask_decoder.text_head).sum().sqrt()
+        return losses | {"mask": losses["mask"] + nothing} if len(taken) == 2 else losses
+
+    monkeypatch.setattr(loop, "prompt_losses", broken_at_the_second_step)
+    with pytest.raises(FloatingPointError, match="gradient is not finite at step 1"):
+        train([discs], tiny_config, small_run(3, save_every=1), tmp_path)
+    monkeypatch.undo()
+    resumed = load_model(train([discs], tiny_config, small_run(3, save_every=1), tmp_path))
+    assert all(parameter.isfinite().all() for parameter in resumed.parameters())
+
+
 def test_validation_keeps_images_back_and_never_reads_the_test_split(discs, tiny_config, tmp_path):
     for name in ("test", "test_mask"):
         for path in (discs / name).iterdir():
@@ -191,6 +231,20 @@ def test_tensorboard_has_the_curves_of_the_log(discs, tiny_config, tmp_path):
     shown = [(event.step, round(event.value, 4)) for event in events.Scalars("loss/mask")]
     assert shown == [(int(row[0]), pytest.approx(float(row[2]), abs=2e-4)) for row in rows]
     assert len(shown) == 4
+
+
+def test_curves_begun_again_replace_those_of_a_run_without_checkpoint(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for loss in (3.0, 2.0):
+        log = Log(tmp_path, 0, tensorboard=True)
+        log.write(Progress(1, 9, {"mask": loss}, 0.1))
+        log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.value for event in events.Scalars("loss/mask")] == [2.0]
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
 
 
 def test_without_tensorboard_the_way_out_is_told(discs, tiny_config, tmp_path, monkeypatch):

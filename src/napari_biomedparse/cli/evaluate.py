@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from napari_biomedparse.evaluation.run import Evaluation
 
 # What of the main table is shown on the terminal, and how the columns are headed there.
-_SHOWN = {
-    **{"dataset": "set", "target": "target", "prompt": "prompt", "images": "n", "dice_mean": "Dice"},
-    **{"dice_median": "median", "f1_50_pooled": "F1", "published_dice": "published", "baseline_dice": "baseline"},
+_WORDS = {"dataset": "dataset", "modality": "modality", "site": "site", "target": "target", "prompt": "prompt"}
+_NUMBERS = {
+    **{"images": "images", "dice_mean": "Dice", "iou_mean": "IoU"},
+    **{"f1_50_pooled": "object F1", "published_dice": "published", "baseline_dice": "baseline"},
 }
+# Wider than any table: what is written to a file or another program is not wrapped.
+_UNLIMITED = 10_000
 # What of the first rows of other tables, which are over all sets.
 _SUMMARIES = {
     "presence": (1, ("present", "absent", "roc_auc", "absent_below_limit")),
@@ -41,10 +45,11 @@ def evaluate(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="CSV file for the figures; further tables get its name and their own.")
+        Path | None,
+        typer.Option(dir_okay=False, help="CSV file for the figures; further tables get its name and their own."),
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="CSV file for the figures of every mask.")] = None,
-    plots: Annotated[Path | None, typer.Option(help="Folder for plots, as PNG and SVG.")] = None,
+    images: Annotated[Path | None, typer.Option(dir_okay=False, help="CSV file for the figures of every mask.")] = None,
+    plots: Annotated[Path | None, typer.Option(file_okay=False, help="Folder for plots, as PNG and SVG.")] = None,
     paraphrases: Annotated[bool, typer.Option(help="Also ask every name the ontology has for a target.")] = False,
     presence: Annotated[bool, typer.Option(help="Also ask for what is not there.")] = False,
     recognition: Annotated[bool, typer.Option(help="Also look for everything, told the modality and not.")] = False,
@@ -58,6 +63,8 @@ def evaluate(
 
         if split not in ("train", "test"):
             raise ValueError(f"The split must be train or test, not {split!r}.")
+        if output and images and _is_table_of(output, images):
+            raise ValueError(f"--output would replace {images} by a table of its own; give --images another name.")
         if plots:
             check_matplotlib()
         measures = Measures(tuple(prompt or ()), paraphrases, presence, recognition, baselines)
@@ -75,6 +82,8 @@ def evaluate(
                 _write_tables(output, main, others)
             if plots:
                 write_plots(plots, figures)
+        else:
+            fail("No image could be measured, so there are no figures.")
     if failed:
         raise typer.Exit(2)
 
@@ -112,30 +121,65 @@ def _row_writer(path: Path | None) -> Iterator[Any]:
 
 
 def _write_tables(output: Path, main: EvaluationTable, others: dict[str, EvaluationTable]) -> None:
+    """Write all tables; one of an earlier run that was not measured now is removed, as it would seem to belong here."""
     from napari_biomedparse.io.write import write_table
 
     write_table(output, main.rows, main.columns)
     for name, table in others.items():
-        write_table(output.with_suffix(f".{name}.csv"), table.rows, table.columns)
+        path = _beside(output, name)
+        if table.rows:
+            write_table(path, table.rows, table.columns)
+        elif path.exists():
+            path.unlink()
+            typer.echo(f"{path} was of an earlier run and is removed: this run did not measure it.", err=True)
+
+
+def _beside(output: Path, name: str) -> Path:
+    """Return where a further table goes: ``results.tasks.csv`` beside ``results.csv``."""
+    return output.with_name(f"{output.name.removesuffix('.csv')}.{name}.csv")
+
+
+def _is_table_of(output: Path, path: Path) -> bool:
+    from napari_biomedparse.evaluation.figures import Figures
+
+    return path.resolve() in {output.resolve(), *(_beside(output, name).resolve() for name in Figures().tables())}
 
 
 def _print_figures(main: EvaluationTable, others: dict[str, EvaluationTable]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    # Columns that are empty in all rows, or say nothing new, are left out.
-    told = [column for column in _SHOWN if any(row[column] != "" for row in main.rows)]
-    if all(row["prompt"] == row["target"] for row in main.rows):
-        told.remove("prompt")
-    table = Table(*(_SHOWN[column] for column in told))
+    words, numbers = _shown(main)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in words:
+        table.add_column(_WORDS[column], overflow="fold")
+    for column in numbers:
+        table.add_column(_NUMBERS[column], justify="right", min_width=len(max(_NUMBERS[column].split(), key=len)))
     for row in main.rows:
-        table.add_row(*(_short(row[column]) for column in told))
-    console = Console()
+        table.add_row(*(_short(row[column]) for column in (*words, *numbers)))
+    # No markup: brackets in the name of a set are just that.
+    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED, markup=False, highlight=False)
     console.print(table)
     for name, (first, columns) in _SUMMARIES.items():
-        if name in others:
-            for row in others[name].rows[:first]:
-                console.print(f"{name}: " + ", ".join(f"{column} {_short(row[column])}" for column in columns))
+        for row in others[name].rows[:first]:
+            said = ", ".join(f"{column} {_short(row[column])}" for column in columns)
+            console.print(f"{name}: {said}", soft_wrap=True)
+
+
+def _shown(main: EvaluationTable) -> tuple[list[str], list[str]]:
+    """Return the columns of words and of numbers to show, without those that are empty or say nothing new."""
+    words = ["dataset", "target"]
+    # Only where a set has a target in several modalities or sites.
+    words[1:1] = [
+        place
+        for place in ("modality", "site")
+        if len({(row["dataset"], row["target"], row[place]) for row in main.rows})
+        > len({(row["dataset"], row["target"]) for row in main.rows})
+    ]
+    if any(row["prompt"] != row["target"] for row in main.rows):
+        words.append("prompt")
+    return words, [column for column in _NUMBERS if any(row[column] != "" for row in main.rows)]
 
 
 def _short(value: str | int | float) -> str:

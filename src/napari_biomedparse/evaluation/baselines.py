@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -120,10 +119,16 @@ class Baselines:
     ----------
     datasets
         Folders of all sets. Training masks are read when first needed.
+
+    Raises
+    ------
+    DataError
+        If a train split is not complete.
     """
 
     def __init__(self, datasets: Sequence[Path]) -> None:
-        self._folders = [folder for folder in datasets if (folder / "train").is_dir()]
+        folders = [folder for folder in datasets if (folder / "train").is_dir()]
+        self._examples = [example for folder in folders for example in read_split(folder, "train")]
         self._means: dict[TargetKey, MeanMask | None] = {}
 
     def score(
@@ -154,10 +159,6 @@ class Baselines:
         seen = [e for e in seen if key_of(e, key.target) == key] or seen
         masks = [stretch(example.read_mask(key.target), (MEAN_SIDE, MEAN_SIDE)) for example in seen]
         return MeanMask(masks) if masks else None
-
-    @cached_property
-    def _examples(self) -> list[Example]:
-        return [example for folder in self._folders for example in read_split(folder, "train")]
 
 
 def best_baselines(scores: Sequence[BaselineScore]) -> dict[TargetKey, tuple[str, float]]:

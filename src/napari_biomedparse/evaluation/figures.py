@@ -51,8 +51,8 @@ class Figures:
         return Table(TARGET_COLUMNS, rows)
 
     def tables(self) -> dict[str, Table]:
-        """Return the other tables by name, those without rows left out."""
-        tables = {
+        """Return the other tables by name; those of what was not measured have no rows."""
+        return {
             "tasks": Table(TASK_COLUMNS, task_rows(self.scores)),
             "modalities": Table(MODALITY_COLUMNS, modality_rows(self.scores)),
             "shapes": Table(SHAPE_COLUMNS, shape_rows(self.scores)),
@@ -61,4 +61,3 @@ class Figures:
             "recognition": Table(RECOGNITION_COLUMNS, recognition_rows(self.recognised)),
             "baselines": Table(BASELINE_COLUMNS, baseline_rows(self.baselines)),
         }
-        return {name: table for name, table in tables.items() if table.rows}

@@ -35,6 +35,13 @@ def is_family(name: str, example: Example) -> bool:
     return any(f"{name.lower()}-".startswith(f"{each}-") for each in begins)
 
 
+def is_site(name: str, example: Example) -> bool:
+    """Return whether a list's name ends with the site of an image, by whichever of the site's names."""
+    site = example.site.lower()
+    alike = {site, _SITES.get(site, site), *(ours for ours, theirs in _SITES.items() if theirs == site)}
+    return any(name.lower().endswith(f"-{each}") for each in alike)
+
+
 def identity(name: str) -> str:
     """Return what two names of one object have in common: its identifier, or for free text the words."""
     found = find_object(name)

@@ -13,7 +13,7 @@ from napari_biomedparse.evaluation.figures import Figures
 from napari_biomedparse.evaluation.kinds import family
 from napari_biomedparse.evaluation.presence import PresenceScore, roc_auc, roc_curve
 from napari_biomedparse.evaluation.published import published_score
-from napari_biomedparse.evaluation.scores import MaskScore
+from napari_biomedparse.evaluation.scores import MaskScore, TargetKey
 from napari_biomedparse.evaluation.shape import Shape
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def check_matplotlib() -> None:
 def write_plots(folder: Path, figures: Figures) -> list[Path]:
     """Draw Dice per target, Dice by shape and, if measured, the ROC curve of the presence test; as PNG and SVG.
 
+    A ROC curve of an earlier evaluation goes away where there is none now.
+
     Parameters
     ----------
     folder
@@ -60,6 +62,8 @@ def write_plots(folder: Path, figures: Figures) -> list[Path]:
     if roc_auc(*_sides(figures.presence)) is not None:
         drawn["presence_roc"] = presence_roc(figures.presence)
     folder.mkdir(parents=True, exist_ok=True)
+    for ending in FORMATS:
+        (folder / f"presence_roc.{ending}").unlink(missing_ok=True)
     paths = []
     for name, figure in drawn.items():
         for ending in FORMATS:
@@ -77,14 +81,13 @@ def _figure(width: float, height: float) -> Figure:
 
 def dice_per_target(scores: Sequence[MaskScore]) -> Figure:
     """Draw a box per set, target and prompt over its images, by median, with the published mean as a diamond."""
-    groups: dict[str, list[MaskScore]] = defaultdict(list)
+    groups: dict[tuple[TargetKey, str], list[MaskScore]] = defaultdict(list)
     for score in scores:
-        asked = "" if score.prompt == score.key.target else f' by "{score.prompt}"'
-        groups[f"{score.key.target}{asked} ({score.key.modality}, {score.key.dataset})"].append(score)
+        groups[score.key, score.prompt].append(score)
     ordered = sorted(groups.items(), key=lambda entry: float(np.median([score.dice for score in entry[1]])))
     figure = _figure(8, 1.2 + 0.28 * len(ordered))
     axes = figure.subplots()
-    labels = [f"{name}, n = {len(group)}" for name, group in ordered]
+    labels = [f"{_name(key, prompt)}, n = {len(group)}" for (key, prompt), group in ordered]
     axes.boxplot(
         [[score.dice for score in group] for _, group in ordered],
         orientation="horizontal",
@@ -94,8 +97,8 @@ def dice_per_target(scores: Sequence[MaskScore]) -> Figure:
     )
     marks = [
         (published.dice_mean, place)
-        for place, (_, group) in enumerate(ordered, start=1)
-        if (published := published_score(group[0].key.modality, group[0].key.site, group[0].key.target)) is not None
+        for place, ((key, _), _) in enumerate(ordered, start=1)
+        if (published := published_score(key.modality, key.site, key.target)) is not None
     ]
     if marks:
         axes.plot(*zip(*marks, strict=True), "D", color=_PUBLISHED, label="BiomedParse v1, published mean")
@@ -103,6 +106,11 @@ def dice_per_target(scores: Sequence[MaskScore]) -> Figure:
     axes.set(xlabel="Dice", xlim=(-0.02, 1.02))
     axes.grid(axis="x", alpha=0.3)
     return figure
+
+
+def _name(key: TargetKey, prompt: str) -> str:
+    asked = "" if prompt == key.target else f' by "{prompt}"'
+    return f"{key.target}{asked} ({key.site} {key.modality}, {key.dataset})"
 
 
 def dice_by_shape(scores: Sequence[MaskScore]) -> Figure:

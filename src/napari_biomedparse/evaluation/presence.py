@@ -13,7 +13,7 @@ from scipy.stats import mannwhitneyu
 
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.evaluation.kinds import family, identity, is_family, list_of
+from napari_biomedparse.evaluation.kinds import family, identity, is_family, is_site, list_of
 from napari_biomedparse.ontology import RecognitionTable, find_modality, find_object, normalise, occurs_in
 from napari_biomedparse.training.calibrate import modality_name
 from napari_biomedparse.training.dataset import Example
@@ -77,11 +77,11 @@ class AbsentPrompts:
 
     def choose(self, example: Example) -> list[tuple[str, Kind]]:
         """Return prompts with their kind, at most :data:`ABSENT_OBJECTS` objects and :data:`ABSENT_NONSENSE` words."""
-        site, own = example.site.lower(), list_of(example, self._table)
+        own = list_of(example, self._table)
         near: set[str] = set(example.masks)
         far: set[str] = set()
         for name, targets in self._named.items():
-            related = name == own or is_family(name, example) or name.lower().endswith(f"-{site}")
+            related = name == own or is_family(name, example) or is_site(name, example)
             (near if related else far).update(targets)
         shown = {identity(target) for target in near}
         kind = find_modality(example.modality)

@@ -75,7 +75,8 @@ class Evaluation:
     Raises
     ------
     DataError
-        If a folder is no data set, two have one name, or no image in them has a mask.
+        If a folder is no data set, two have one name, no image in them has a mask, or baselines are wanted and a train
+        split is not complete.
     PromptError
         If a prompt has other braces than those that are filled in.
     """
@@ -96,7 +97,7 @@ class Evaluation:
             raise DataError(f"There is no image with a mask in the {split} split of {', '.join(map(str, datasets))}.")
         self._predictor = predictor
         self._absent = AbsentPrompts(self.examples, predictor.table)
-        self._baselines = Baselines(datasets)
+        self._baselines = Baselines(datasets) if self.measures.baselines else None
         self._annotated: dict[str, set[str]] = defaultdict(set)
         for example in self.examples:
             self._annotated[example.dataset].update(example.masks)
@@ -135,7 +136,7 @@ class Evaluation:
             shown = [target for target, truth in truths.items() if truth.any()]
             judged = self._annotated[example.dataset]
             figures.recognised += recognise_image(self._predictor, encoded, example, shown, judged)
-        if self.measures.baselines:
+        if self._baselines:
             figures.baselines += self._baselines.score(example, image, truths)
         return figures
 

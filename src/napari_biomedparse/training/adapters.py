@@ -51,9 +51,12 @@ def restrict(model: BiomedParse, config: TrainConfig) -> None:
     Raises
     ------
     ConfigError
-        If the network lacks a part, or nothing is left to train.
+        If the network lacks a part, no part is left for the adapters, or nothing is left to train.
     """
-    adapted = config.adapters.parts if config.adapters.rank else ()
+    # What is frozen does not change a bit, so it gets no adapters either.
+    adapted = [name for name in config.adapters.parts if name not in config.freeze] if config.adapters.rank else []
+    if config.adapters.rank and not adapted:
+        raise ConfigError("All parts that would get adapters are frozen; leave one of them out of freeze.")
     for name in (*config.freeze, *adapted):
         if getattr(model, name) is None:
             raise ConfigError(f"The network {model.config.name!r} has no {name}; do not freeze or adapt it.")

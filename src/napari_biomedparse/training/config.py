@@ -28,7 +28,7 @@ class AdapterConfig:
     rank
         Rank of the change of each weight matrix; 0 for no adapters.
     parts
-        The parts that get them.
+        The parts that get them; not those that the run freezes.
     scale
         Factor on the change, the paper's alpha over rank.
     """
@@ -69,7 +69,8 @@ class TrainConfig:
     clip
         Largest norm of the whole gradient.
     average
-        Decay per step of the exponential average of the weights, which is what gets exported.
+        Decay per step of the exponential average of the weights, which is what gets exported. In the first steps it
+        is less, (1 + step) / (10 + step), so that the average forgets what it began with.
     precision
         ``"float32"``; ``"bfloat16"`` on processors with units for it and on CUDA; ``"float16"``, with scaled
         gradients, on CUDA. Weights, averages, norms and losses stay in float32.

@@ -88,8 +88,8 @@ def _open_board(folder: Path, start: int) -> Any:
         raise ConfigError(
             "TensorBoard is not installed: run `pip install tensorboard`, or train without it; log.csv holds the same."
         ) from error
-    # Steps that come again replace those of a run that was cut off after its checkpoint.
-    return SummaryWriter(str(folder), purge_step=start + 1 if start else None)
+    # Steps that come again replace those of a run that was cut off after its checkpoint, or before its first.
+    return SummaryWriter(str(folder), purge_step=start + 1)
 
 
 def _append(path: Path, row: Mapping[str, object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.training.adapters import follower, merged, restrict, set_training
-from napari_biomedparse.training.config import TrainConfig
+from napari_biomedparse.training.config import ConfigError, TrainConfig
 from napari_biomedparse.training.dataset import DataError, Example, read_split
 from napari_biomedparse.training.loader import Place, batches
 from napari_biomedparse.training.logs import Log, Progress
@@ -73,12 +73,14 @@ def train(
     CheckpointError
         If ``init`` or the checkpoint does not fit.
     ValueError
-        If the configuration does not fit this machine, the network or the number of processes.
+        If the configuration does not fit this machine, the network or the number of processes, or the run in ``out``
+        has taken more steps already.
     FloatingPointError
-        If the loss is no longer finite.
+        If the loss or its gradient is no longer finite.
     """
     with join(config.device) as processes:
         check_precision(config.precision, processes.device)
+        parts, own = processes.parts(config.parts, config.batch)
         examples, held = _examples(datasets, config)
         out.mkdir(parents=True, exist_ok=True)
         state = _begin(model_config, init, config, processes.device)
@@ -86,7 +88,13 @@ def train(
         processes.check_same(
             state.step, f"The processes do not find the same checkpoint: give all of them the same folder, not {out}."
         )
-        _Loop(state, config, processes, examples, held).run(out, report, _describe(datasets, state, config, out, init))
+        if state.step > config.steps:
+            raise ConfigError(
+                f"The run in {out} has taken {state.step} steps already, more than the {config.steps} asked for; "
+                "train into another folder."
+            )
+        described = _describe(datasets, state, config, out, init)
+        _Loop(state, config, processes, parts, own, examples, held).run(out, report, described)
     return out / "model.safetensors"
 
 
@@ -118,26 +126,47 @@ def _describe(datasets: list[Path], state: State, config: TrainConfig, out: Path
 
 @dataclass(frozen=True)
 class _Loop:
-    """A run's state and what moves it on."""
+    """A run's state and what moves it on.
+
+    Attributes
+    ----------
+    state, config, processes
+        The run.
+    parts, own
+        In how many parts a batch is computed, and which of them by this process.
+    examples, held
+        Images to train on, and those kept back.
+    """
 
     state: State
     config: TrainConfig
     processes: Processes
+    parts: int
+    own: range
     examples: list[Example]
     held: list[Example]
 
     def run(self, out: Path, report: Callable[[Progress], None], described: RunConfig) -> None:
         """Do the steps that are left, and export the weights."""
-        state, config, first = self.state, self.config, self.processes.first
-        log = Log(out, state.step, config.tensorboard) if first else None
+        first = self.processes.first
+        log = Log(out, self.state.step, self.config.tensorboard) if first else None
         if first:
             described.write(out / "config.json")
-        parts, own = self.processes.parts(config.parts, config.batch)
-        drawn = self._batches(parts, own)
+        try:
+            self._steps(out, report, log)
+        finally:
+            if log:
+                log.close()
+        if first:
+            save_model(merged(self.state.average), out / "model.safetensors")
+
+    def _steps(self, out: Path, report: Callable[[Progress], None], log: Log | None) -> None:
+        state, config = self.state, self.config
+        drawn = self._batches()
         began = time.monotonic() - state.seconds
         set_training(state.model)
         for step in range(state.step, config.steps):
-            losses = _step(self, drawn, step, parts, own)
+            losses = self._step(drawn, step)
             _follow(state.average, state.model, min(config.average, (1 + step) / (10 + step)))
             state.step, state.seconds = step + 1, time.monotonic() - began
             state.sums = {name: state.sums.get(name, 0.0) + value for name, value in losses.items()}
@@ -151,18 +180,44 @@ class _Loop:
                 state.sums, state.summed = {}, 0
             if self._due(config.save_every):
                 self.processes.check_equal_weights(state.model)
-                if first:
+                if self.processes.first:
                     state.save(out / "checkpoint.pt")
-        if log:
-            log.close()
-            save_model(merged(state.average), out / "model.safetensors")
 
-    def _batches(self, parts: int, own: range) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Batch]:
         state, config = self.state, self.config
         model = state.model.config
         sampler = TripleSampler(self.examples, model, model.input_size, config.sampling, config.seed)
-        places = [Place(step, part) for step in range(state.step, config.steps) for part in own]
-        return batches(sampler, places, config.batch // parts, config.loaders, self.processes.device)
+        places = [Place(step, part) for step in range(state.step, config.steps) for part in self.own]
+        return batches(sampler, places, config.batch // self.parts, config.loaders, self.processes.device)
+
+    def _step(self, drawn: Iterator[Batch], step: int) -> dict[str, float]:
+        """Take one optimiser step; return the losses, averaged over the whole batch."""
+        model, optimiser, scaler, config = self.state.model, self.state.optimiser, self.state.scaler, self.config
+        for group in optimiser.param_groups:
+            group["lr"] = group["factor"] * rate_at(step, config)
+        optimiser.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for part in self.own:
+            # Drawn first: a loader that is started takes a random number too.
+            batch = next(drawn)
+            # Every part of every step has random numbers of its own, whichever process computes it.
+            torch.manual_seed(config.seed + 1 + step + (part << 32))
+            with arithmetic(config.precision, model.device):
+                losses = _losses(model, batch, config)
+            total = torch.stack(list(losses.values())).sum()
+            torch.autograd.backward(scaler.scale(total / self.parts))
+            sums = {name: sums.get(name, 0) + value.detach() / self.parts for name, value in losses.items()}
+        means = self.processes.sum_values(sums)
+        _check_finite("loss", means.values(), step)
+        self.processes.sum_gradients(model.parameters())
+        scaler.unscale_(optimiser)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        # One step with a gradient that is not finite would ruin the weights; the scaler leaves such steps out itself.
+        if not scaler.is_enabled():
+            _check_finite("gradient", [float(norm)], step)
+        scaler.step(optimiser)
+        scaler.update()
+        return means
 
     def _due(self, every: int) -> bool:
         """Return whether something that is done every so many steps, and at the end, is to be done now."""
@@ -176,32 +231,9 @@ class _Loop:
         return Progress(state.step, config.steps, losses, state.seconds, rate_at(state.step - 1, config), dice)
 
 
-def _step(loop: _Loop, drawn: Iterator[Batch], step: int, parts: int, own: range) -> dict[str, float]:
-    """Take one optimiser step; return the losses, averaged over the whole batch."""
-    model, optimiser, scaler, config = loop.state.model, loop.state.optimiser, loop.state.scaler, loop.config
-    for group in optimiser.param_groups:
-        group["lr"] = group["factor"] * rate_at(step, config)
-    optimiser.zero_grad(set_to_none=True)
-    sums: dict[str, Tensor] = {}
-    for part in own:
-        # Drawn first: a loader that is started takes a random number too.
-        batch = next(drawn)
-        # Every part of every step has random numbers of its own, whichever process computes it.
-        torch.manual_seed(config.seed + 1 + step + (part << 32))
-        with arithmetic(config.precision, model.device):
-            losses = _losses(model, batch, config)
-        total = torch.stack(list(losses.values())).sum()
-        torch.autograd.backward(scaler.scale(total / parts))
-        sums = {name: sums.get(name, 0) + value.detach() / parts for name, value in losses.items()}
-    means = loop.processes.sum_values(sums)
-    if not all(map(math.isfinite, means.values())):
-        raise FloatingPointError(f"The loss is not finite at step {step}; lower the learning rate and resume.")
-    loop.processes.sum_gradients(model.parameters())
-    scaler.unscale_(optimiser)
-    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-    scaler.step(optimiser)
-    scaler.update()
-    return means
+def _check_finite(name: str, values: Iterable[float], step: int) -> None:
+    if not all(map(math.isfinite, values)):
+        raise FloatingPointError(f"The {name} is not finite at step {step}; lower the learning rate and resume.")
 
 
 def _losses(model: BiomedParse, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:

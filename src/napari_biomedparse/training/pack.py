@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.transform import resize
 
+from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.ontology import scale_of
 from napari_biomedparse.training.dataset import DataError, Example, read_split
 
@@ -24,7 +25,7 @@ QUALITIES = (90, 80, 70, 60)
 
 
 class Packed(NamedTuple):
-    """What was packed: where, how many images, bytes of all files, and the quality of JPEG."""
+    """What was packed: where, how many images, bytes of the zip file or of all files, and the quality of JPEG."""
 
     path: Path
     images: int
@@ -77,6 +78,8 @@ def pack(
     if long_side < 32:
         raise DataError(f"Images of {long_side} pixels are too small to train on; take 32 at least.")
     partial = out.with_name(f"{out.name}.partial")
+    # What a copy that was cut off left there would go into this one.
+    _remove(partial)
     size = 0
     try:
         for tried in [quality, *(lower for lower in QUALITIES if lower < quality)]:
@@ -115,6 +118,9 @@ def _examples(datasets: Sequence[Path]) -> list[Example]:
 def _files(example: Example, long_side: int, quality: int) -> Iterator[tuple[str, bytes]]:
     """Yield an example's files: name in its data set, and content."""
     pixels = example.read_image()
+    if pixels.dtype != np.uint8:
+        # JPEG has 8 bits: brought there as training would.
+        pixels = to_rgb(pixels)
     organs = all(scale_of(target) == "organ" for target in example.masks)
     factor = min(1.0, long_side / max(pixels.shape[:2])) if organs else 1.0
     shape = (max(1, round(pixels.shape[0] * factor)), max(1, round(pixels.shape[1] * factor)))
@@ -147,6 +153,7 @@ class _Target:
     """A folder or a zip file that files are added to."""
 
     def __init__(self, path: Path, as_zip: bool) -> None:
+        # Bytes of all files; of a zip file, once it is closed, with all that it says about them.
         self.size = 0
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,6 +166,7 @@ class _Target:
     def __exit__(self, *_: object) -> None:
         if self._zip:
             self._zip.close()
+            self.size = self._path.stat().st_size
 
     def add(self, name: str, content: bytes) -> None:
         self.size += len(content)

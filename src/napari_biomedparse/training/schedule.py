@@ -14,8 +14,8 @@ DROP = 0.1
 def rate_at(step: int, config: TrainConfig) -> float:
     """Return the learning rate of a step, counted from 0.
 
-    It rises linearly over ``config.warmup`` steps, times a cosine over all steps (Loshchilov and Hutter, SGDR, 2017)
-    or a tenth less at each milestone, as published.
+    It rises linearly over ``config.warmup`` steps, times a cosine over all steps (Loshchilov and Hutter, SGDR, 2017),
+    or times a tenth from each milestone on, as published.
     """
     warm = min(1.0, (step + 1) / max(config.warmup, 1))
     if config.schedule == "step":

@@ -54,7 +54,7 @@ class State:
         Raises
         ------
         CheckpointError
-            If the file is broken, or of another network or other frozen parts or adapters.
+            If the file is broken, or of another network or of other settings that decide what is trained how.
         """
         if not path.exists():
             return
@@ -62,14 +62,22 @@ class State:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             self.model.load_state_dict(saved["model"])
             self.average.load_state_dict(saved["average"])
-            self.optimiser.load_state_dict(saved["optimiser"])
-        except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+            self._load_optimiser(saved["optimiser"])
+            if saved.get("scaler"):
+                self.scaler.load_state_dict(saved["scaler"])
+            self.step = int(saved["step"])
+            self.seconds = float(saved.get("seconds", 0.0))
+            self.sums, self.summed = dict(saved.get("sums", {})), int(saved.get("summed", 0))
+        except (RuntimeError, TypeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
             raise CheckpointError(
-                f"The run cannot go on from {path}: it is broken, or of another network, frozen parts or adapters. "
-                f"Delete it to begin again, or train into another folder."
+                f"The run cannot go on from {path}: it is broken, or of another network, frozen parts, adapters or "
+                "encoder_rate. Delete it to begin again, or train into another folder."
             ) from error
-        if saved.get("scaler"):
-            self.scaler.load_state_dict(saved["scaler"])
-        self.step = int(saved["step"])
-        self.seconds = float(saved.get("seconds", 0.0))
-        self.sums, self.summed = dict(saved.get("sums", {})), int(saved.get("summed", 0))
+
+    def _load_optimiser(self, saved: dict[str, Any]) -> None:
+        """Load the moments; rates and decay stay those of the configuration, which may have been changed on purpose."""
+        groups = self.optimiser.param_groups
+        settings = [{name: value for name, value in group.items() if name != "params"} for group in groups]
+        self.optimiser.load_state_dict(saved)
+        for group, own in zip(self.optimiser.param_groups, settings, strict=True):
+            group.update(own)

@@ -24,6 +24,9 @@ from napari_biomedparse.ontology import all_objects, find_object
         ("tumour", "CT", "liver", "liver tumor", "name"),
         ("Tumor_mask", "ultrasound", "breast", "breast tumor", "spelling"),
         ("vessels", "CT", "liver", "hepatic vessel", "name"),
+        ("polyp", "endoscope", "colon", "colon polyp", "name"),
+        ("MYO", "MRI", "cardiac", "myocardium", "spelling"),
+        ("PZ", "MRI", "prostate", "prostate peripheral zone", "name"),
         ("embolism", "CT", "pulmonary", "pulmonary embolism", "site"),
         ("gallblader", "CT", "abdomen", "gallbladder", "similar"),
         ("kidny_right", "CT", "abdomen", "right kidney", "similar"),
@@ -41,6 +44,9 @@ def test_noisy_labels_find_their_object(label, modality, site, name, how):
         ("tumor", "CT", "abdomen", "elsewhere"),
         ("nodule", "CT", "abdomen", "elsewhere"),
         ("LV", "MRI", "brain", "elsewhere"),
+        ("polyp", "ultrasound", "gallbladder", "elsewhere"),
+        ("cyst", "CT", "liver", "elsewhere"),
+        ("cervical", "X-Ray", "spine", "elsewhere"),
         ("zebra", "CT", "abdomen", "nothing"),
         ("ED", "CT", "abdomen", "nothing"),
         ("Background", "CT", "abdomen", "background"),
@@ -56,6 +62,10 @@ def test_names_that_differ_in_a_side_are_not_similar():
     chest = Place("CT", "chest")
     assert propose("upper lung lobee", chest).found == find_object("upper lung lobe")
     assert propose("rihgt adrenal gland", chest).found != find_object("left adrenal gland")
+
+
+def test_a_similar_name_is_of_something_that_the_modality_shows():
+    assert propose("atrium", Place("MRI", "heart")).found != find_object("bacterium")
 
 
 def test_objects_are_called_as_published_in_their_place():

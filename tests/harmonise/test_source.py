@@ -1,5 +1,6 @@
 import json
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -19,7 +20,8 @@ def found(folder, **given):
 def test_tables_may_be_written_either_way_round():
     assert read_table({"0": "background", "1": "liver"}) == {"liver": [1]}
     assert read_table({"background": 0, "liver": 1, "whole": [1, 2]}) == {"liver": [1], "whole": [1, 2]}
-    assert read_table({"#ff0000": "artery", 2: "vein"}) == {"artery": [0xFF0000], "vein": [2]}
+    assert read_table({"#ff0000": "artery", 2: "vein"}) == {"artery": [0x1FF0000], "vein": [2]}
+    assert read_table({"#0000ff": "vein", "#ffffff": "bone"}) == {"vein": [0x10000FF], "bone": [255]}
     for wrong in ({}, [1], {"liver": "one"}):
         with pytest.raises(ValueError, match="label"):
             read_table(wrong)
@@ -65,6 +67,23 @@ def test_common_folders_are_known(tmp_path, mask, table, labels):
     if table:
         (tmp_path / "labels.json").write_text(json.dumps(table))
     assert found(tmp_path) == ({"a_1": [mask]}, labels)
+
+
+def test_folders_of_other_programs_and_capitals_do_not_matter(tmp_path):
+    save(tmp_path / "Images/a.png", BLANK)
+    save(tmp_path / "Masks/a.png", BLANK)
+    save(tmp_path / "Masks/.ipynb_checkpoints/a-checkpoint.png", BLANK)
+    (tmp_path / "Masks/old").mkdir()
+    (tmp_path / "labels.json").write_text('{"1": "liver"}')
+    assert found(tmp_path) == ({"a": ["Masks/a.png"]}, {"liver": 1})
+
+
+def test_a_modality_goes_by_its_name(tmp_path):
+    content = {"images": "{image}.png", "masks": [{"files": "m/{image}.png", "label": "liver"}], "site": "liver"}
+    named = {given: load_source(describe(tmp_path, **content, modality=given)) for given in ("ct", "CECT", "lidar")}
+    assert {given: source.modality for given, source in named.items()} == {"ct": "CT", "CECT": "CT", "lidar": "lidar"}
+    assert load_source(tmp_path, modality="CT-venous").intensity_for(16) == (-25, 230)
+    assert load_source(tmp_path, modality="OCT").intensity_for(16) == "auto"
 
 
 def test_an_unknown_layout_asks_for_a_description(tmp_path):
@@ -148,6 +167,38 @@ def test_names_that_differ_in_an_unnamed_part_are_refused(tmp_path):
         found(describe(tmp_path, images="*/{image}.png", **content))
 
 
+def test_names_that_differ_in_capitals_only_are_refused(tmp_path):
+    # On many disks the pictures of one would replace those of the other.
+    for name in ("scan", "Scan"):
+        save(tmp_path / f"images/{name}.png", BLANK)
+        save(tmp_path / f"masks/liver/{name}.png", BLANK)
+    if len(list((tmp_path / "images").iterdir())) == 1:
+        pytest.skip("this disk does not tell them apart")
+    with pytest.raises(SourceError, match="same name"):
+        found(tmp_path)
+
+
+def test_a_label_has_no_spaces_at_its_ends(tmp_path):
+    save(tmp_path / "images/a.png", BLANK)
+    save(tmp_path / "masks/a_ liver .png", BLANK)
+    assert found(tmp_path)[1] == {"liver": 1}
+
+
+def test_numbered_objects_need_a_label(tmp_path):
+    image = nibabel.Nifti1Image(BLANK, np.eye(4))
+    text = b'<LabelTable><Label Key="1">liver</Label></LabelTable>'
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(0, text))
+    for name in ("a", "m/a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        nibabel.save(image, tmp_path / f"{name}.nii")
+    for instances in (False, True):
+        describe(tmp_path, images="{image}.nii", masks=[{"files": "m/{image}.nii", "instances": instances}])
+        if not instances:
+            assert found(tmp_path)[1] == {"liver": 1}
+    with pytest.raises(SourceError, match="label: NAME"):
+        found(tmp_path)
+
+
 def test_a_group_that_the_source_has_in_both_splits_is_refused(tmp_path):
     for split, name in (("train", "p1_a"), ("val", "p2_a"), ("test", "p3_a")):
         save(tmp_path / f"{split}/{name}.png", BLANK)
@@ -168,3 +219,10 @@ def test_a_group_that_the_source_has_in_both_splits_is_refused(tmp_path):
         found(folder)
     with pytest.raises(SourceError, match="no group"):
         found(describe(tmp_path, **{**content, "group": "(q)"}))
+
+
+def test_an_image_without_a_mask_needs_no_group(tmp_path):
+    for name in ("img/p1_a", "seg/p1_a", "img/cover"):
+        save(tmp_path / f"{name}.png", BLANK)
+    content = {"images": "img/{image}.png", "masks": [{"files": "seg/{image}.png", "label": "liver"}]}
+    assert found(describe(tmp_path, **content, group="(p\\d)_"))[0] == {"p1_a": ["seg/p1_a.png"]}

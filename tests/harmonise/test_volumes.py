@@ -95,9 +95,27 @@ def test_masks_keep_the_values_of_palettes_and_colours(tmp_path):
 
     assert (read("palette.png") == values).all()
     assert read("palette.png", mask=False)[0, 1].tolist() == [255, 0, 0]
-    assert read("colour.png").tolist() == [[0, 0x640101], [0xC80202, 0x640101]]
+    assert read("colour.png").tolist() == [[0, 0x1640101], [0x1C80202, 0x1640101]]
     assert (read("grey.png") == values).all()
     assert (read("bits.png") == (values > 0)).all()
+
+
+def test_a_jpeg_mask_is_what_is_brighter_than_half(tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[10:41, 13:50] = 255
+    Image.fromarray(mask).convert("RGB").save(tmp_path / "a.jpg", quality=60)
+    assert len(np.unique(np.asarray(Image.open(tmp_path / "a.jpg")))) > 2
+    assert (read_volume(tmp_path / "a.jpg", "axial", None, mask=True).planes[0] == (mask > 0)).all()
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
+    pixels = np.zeros((16, 24, 3), np.uint8)
+    pixels[:8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
+    shown = read_volume(tmp_path / "a.jpg", "axial", None).planes[0]
+    assert shown[8:].mean() > 250 > 5 > shown[:8].mean()
 
 
 def test_names_of_values_in_a_nifti_header_are_read(tmp_path):
@@ -117,7 +135,7 @@ def dicom(path, place, pixels, **values):
     data.SeriesInstanceUID = values.pop("series", "1.2.3")
     data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     data.ImagePositionPatient = [0, 0, place]
-    data.Rows, data.Columns = pixels.shape[-2:]
+    data.Rows, data.Columns = values.pop("size", pixels.shape[-2:])
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
     data.BitsAllocated = data.BitsStored = pixels.itemsize * 8
     data.HighBit, data.PixelRepresentation = data.BitsAllocated - 1, 0
@@ -153,6 +171,22 @@ def test_a_single_dicom_file_may_be_inverted(tmp_path):
     assert (volume.planes[0] == 11 - pixels).all()
 
 
+def test_frames_in_colour_are_planes(tmp_path):
+    frames = np.arange(3 * 4 * 6 * 3, dtype=np.uint8).reshape(3, 4, 6, 3)
+    about = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    dicom(tmp_path / "a.dcm", 0, frames, size=(4, 6), NumberOfFrames=3, **about)
+    volume = read_volume(tmp_path / "a.dcm", "axial", None)
+    assert not volume.flat
+    assert (volume.planes == frames).all()
+
+
+def test_slices_may_be_named_by_their_identifiers_beside_other_files(series):
+    for path in list(series.iterdir()):
+        path.rename(series / f"1.2.840.{path.stem}")
+    (series / "README").write_text("about these slices")
+    assert read_volume(series, "axial", None).planes.shape == (5, 6, 7)
+
+
 def test_folders_and_files_that_are_no_series_are_told(series, tmp_path):
     dicom(series / "other.dcm", 50, np.zeros((6, 7), np.uint16), series="1.2.4")
     with pytest.raises(VolumeError, match="2 DICOM series"):
@@ -170,8 +204,8 @@ def test_folders_and_files_that_are_no_series_are_told(series, tmp_path):
         read_volume(tmp_path / "b.png", "axial", None)
 
 
-def segmentation(path, frames):
-    """Write a DICOM segmentation with (segment, place, mask) frames."""
+def segmentation(path, frames, right=0.0):
+    """Write a DICOM segmentation with (segment, place, mask) frames, so far beside its series."""
 
     def item(**values):
         data = Dataset()
@@ -183,7 +217,7 @@ def segmentation(path, frames):
     bits = np.pad(bits, (0, bits.size % 2))
     groups = [
         item(
-            PlanePositionSequence=[item(ImagePositionPatient=[0, 0, place])],
+            PlanePositionSequence=[item(ImagePositionPatient=[right, 0, place])],
             SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment)],
         )
         for segment, place, _ in frames
@@ -216,8 +250,15 @@ def test_a_dicom_segmentation_is_laid_on_the_slices_of_its_series(series, tmp_pa
     segmentation(path, [(1, 300.0, masks[0])])
     with pytest.raises(VolumeError, match="no slice"):
         read_segmentation(path, series)
+    segmentation(path, [(1, 30.0, masks[0])], right=4.0)
+    with pytest.raises(VolumeError, match=r"4\.0 mm beside"):
+        read_segmentation(path, series)
+    # Kept in the folder of its series, it is no slice of it.
+    segmentation(series / "seg.dcm", [(1, 30.0, masks[0])])
+    assert len(read_volume(series, "axial", None).planes) == 5
+    assert np.argwhere(read_segmentation(series / "seg.dcm", series)[1]).tolist() == [[3, 1, 2]]
     with pytest.raises(VolumeError, match="no DICOM segmentation"):
-        segment_labels(next(iter(series.iterdir())))
+        segment_labels(series / "0.dcm")
 
 
 def test_a_dicom_series_with_its_segmentation_becomes_a_data_set(series, tmp_path):

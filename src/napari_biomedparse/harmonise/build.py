@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
@@ -13,16 +14,16 @@ from pathlib import Path
 
 from napari_biomedparse.harmonise.finish import Summary, add_notes, write_json_files
 from napari_biomedparse.harmonise.index import Item, SourceIndex, fingerprint
-from napari_biomedparse.harmonise.items import Record, Settings, make_item, remove_files
+from napari_biomedparse.harmonise.items import Record, Settings, make_item, move_files, remove_files
 from napari_biomedparse.harmonise.journal import Journal
 from napari_biomedparse.harmonise.layout import SPLITS
 from napari_biomedparse.harmonise.review import Review, ReviewError
 from napari_biomedparse.harmonise.source import Source, SourceError
 
 FOLDERS = tuple(f"{split}{kind}" for split in SPLITS for kind in ("", "_mask", "_instances"))
-REVIEW_NAME, SCRATCH_NAME, FAILED_NAME = "review.csv", "build.sqlite", "failed.csv"
+REVIEW_NAME, SCRATCH_NAME, FAILED_NAME, UNFINISHED = "review.csv", "build.sqlite", "failed.csv", "unfinished"
 # Changes whenever the same source and settings are written differently.
-FORMAT = 1
+FORMAT = 2
 
 
 def check_folder(folder: Path, out: Path) -> None:
@@ -65,7 +66,8 @@ def build_dataset(
     workers
         Processes that make images.
     overwrite
-        Whether to make images anew that an earlier build made with other settings, labels or files.
+        Whether to make images anew that an earlier build made with other settings, labels or files, and to remove
+        those that the source no longer has.
     report
         Called with the number of source images done, and of all.
 
@@ -74,39 +76,51 @@ def build_dataset(
     ReviewError
         If a label is undecided, or none is wanted.
     SourceError
-        If the folder holds something else, or images would have to be made anew.
+        If the folder holds something else, or images would have to be made anew or removed.
     """
     check_folder(index.folder, out)
     targets = wanted_targets(index.labels(), review)
-    for name in FOLDERS:
-        (out / name).mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     summary = Summary()
     with Journal(out, index.table) as journal:
         if not overwrite:
             _refuse_changes(index, journal, settings, targets, out)
+        for left in journal.gone():
+            remove_files(left, out)
+            journal.forget(left)
+        # Pictures are moved to their places once the journal knows of them, so that a build cut off here and gone on
+        # with differently leaves none behind that nobody knows of.
+        unfinished = out / UNFINISHED
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for name in FOLDERS:
+            (out / name).mkdir(exist_ok=True)
+            (unfinished / name).mkdir(parents=True)
         total = len(index)
         failed = out / f"{FAILED_NAME}.partial"
         with failed.open("w", newline="", encoding="utf-8") as file:
             failures = csv.writer(file)
             failures.writerow(("file", "reason"))
             todo = _todo(index, journal, settings, targets, out, summary)
-            for item, record, reason in _results(todo, targets, index, settings, out, workers):
+            for item, record, reason in _results(todo, targets, index, settings, unfinished, workers):
                 if record is None:
                     summary.failed += 1
                     failures.writerow((item.path, reason))
                     summary.failures += [(item.path, reason)] if len(summary.failures) < 20 else []
                 else:
                     journal.add(record)
+                    move_files(record, unfinished, out)
                     summary.made += 1
+                    summary.unnamed.update(record["unnamed"])
                 if report:
                     report(summary.made + summary.kept + summary.failed, total)
         (out / FAILED_NAME).unlink(missing_ok=True)
         failed.replace(out / FAILED_NAME) if summary.failed else failed.unlink()
+        shutil.rmtree(unfinished)
         write_json_files(index, journal, review, out, settings, summary)
     for name in FOLDERS:
         if name.endswith("_instances") and not any((out / name).iterdir()):
             (out / name).rmdir()
-    add_notes(index, summary)
+    add_notes(index, targets.values(), summary)
     return summary
 
 
@@ -116,7 +130,7 @@ def wanted_targets(labels: Mapping[str, int], review: Review) -> dict[str, str]:
     Raises
     ------
     ReviewError
-        If a label is undecided, or none is accepted.
+        If a label is undecided, none is accepted, or targets differ in capitals only.
     """
     undecided = review.undecided(labels)
     if undecided:
@@ -128,6 +142,11 @@ def wanted_targets(labels: Mapping[str, int], review: Review) -> dict[str, str]:
     targets = {label: review.rows[label].target for label in labels if review.rows[label].decision == "accept"}
     if not targets:
         raise ReviewError(f"No label is accepted in {review.path}, so there is nothing to build.")
+    spelled: dict[str, str] = {}
+    for target in targets.values():
+        other = spelled.setdefault(target.lower(), target)
+        if other != target:
+            raise ReviewError(f"{review.path} has the targets {other!r} and {target!r}; write both in the same way.")
     return targets
 
 
@@ -143,7 +162,7 @@ def _made(item: Item, source: Source, settings: Settings, targets: Mapping[str, 
 def _refuse_changes(
     index: SourceIndex, journal: Journal, settings: Settings, targets: Mapping[str, str], out: Path
 ) -> None:
-    changed = 0
+    changed, gone = 0, sum(bool(record["fingerprint"]) for record in journal.gone())
     for item in index.items():
         known = journal.fingerprint(item.key)
         changed += bool(known) and known != _fingerprint(item, index, settings, targets)
@@ -151,6 +170,11 @@ def _refuse_changes(
         raise SourceError(
             f"{changed} of {len(index)} images in {out} were made with other settings, labels or files. "
             "Give --overwrite to make these anew, or build into another folder."
+        )
+    if gone:
+        raise SourceError(
+            f"{gone} images of an earlier build in {out} are not in {index.folder} as it is described now. Give "
+            "--overwrite to remove them from the data set, or build into another folder."
         )
 
 
@@ -174,8 +198,8 @@ def _todo(
             summary.kept += 1
             continue
         if found:
-            # Before its files go, so that a build cut off here leaves no line that tells of them.
-            journal.add({**found[1], "fingerprint": "", "images": []})
+            # Before its files go; the line goes on to name them, so that a build cut off here can find them again.
+            journal.add({**found[1], "fingerprint": ""})
             remove_files(found[1], out)
         yield item, current
 

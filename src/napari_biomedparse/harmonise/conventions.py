@@ -101,13 +101,12 @@ def _decathlon(folder: Path) -> dict[str, Any] | None:
 
 def _two_folders(folder: Path) -> dict[str, Any] | None:
     """``images/`` beside ``masks/``: equal names, names with a label behind, or a folder per label."""
-    images = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
-    masks = next((folder / name for name in MASK_FOLDERS if (folder / name).is_dir()), None)
+    images, masks = _named(folder, IMAGE_FOLDERS), _named(folder, MASK_FOLDERS)
     if images is None or masks is None:
         return None
-    if any(path.is_dir() for path in masks.iterdir()):
-        inside = next(path for path in sorted(masks.iterdir()) if path.is_dir())
-        rule: dict[str, Any] = {"files": f"{masks.name}/{{label}}/{{image}}{_ending(inside)}"}
+    inside = [path for path in _folders(masks) if _some(path)]
+    if inside and not _some(masks):
+        rule: dict[str, Any] = {"files": f"{masks.name}/{{label}}/{{image}}{_ending(*inside)}"}
     else:
         ending = _ending(masks)
         stems = {name.removesuffix(_ending(images)) for name in _some(images)}
@@ -122,13 +121,22 @@ def _two_folders(folder: Path) -> dict[str, Any] | None:
 
 def _folder_per_label(folder: Path) -> dict[str, Any] | None:
     """``images/`` beside a folder of masks for each label."""
-    images = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
-    others = [path for path in sorted(folder.iterdir()) if path.is_dir() and path != images]
-    others = [path for path in others if not path.name.startswith(".") and _some(path)]
+    images = _named(folder, IMAGE_FOLDERS)
+    others = [path for path in _folders(folder) if path != images and _some(path)]
     if images is None or not others:
         return None
     rules = [{"files": f"{path.name}/{{image}}{_ending(path)}", "label": path.name} for path in others]
     return {"images": f"{images.name}/{{image}}{_ending(images)}", "masks": rules}
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _named(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the folder that has the first of these names, in capitals or not."""
+    inside = {path.name.lower(): path for path in _folders(folder)}
+    return next((inside[name] for name in names if name in inside), None)
 
 
 def _some(folder: Path) -> list[str]:
@@ -137,17 +145,17 @@ def _some(folder: Path) -> list[str]:
     return [name for name in names if "/" not in name and name.lower().endswith(ENDINGS)]
 
 
-def _ending(folder: Path) -> str:
-    """Return the ending that the images of a folder have.
+def _ending(*folders: Path) -> str:
+    """Return the ending that the images of some folders have.
 
     Raises
     ------
     SourceError
         If there is no image, or images of several kinds.
     """
-    names = _some(folder)
+    names = [name for folder in folders for name in _some(folder)]
     endings = {name[-len(ending) :] for name in names for ending in ENDINGS if name.lower().endswith(ending)}
     if len(endings) != 1:
         what = "no images" if not endings else f"files ending in {' and '.join(sorted(endings))}"
-        raise SourceError(f"{folder} has {what}; say in {DESCRIPTIONS[0]} which are the images and masks.")
+        raise SourceError(f"{folders[0]} has {what}; say in {DESCRIPTIONS[0]} which are the images and masks.")
     return endings.pop()

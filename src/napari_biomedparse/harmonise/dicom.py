@@ -12,7 +12,7 @@ from napari_biomedparse.harmonise.source import Table
 from napari_biomedparse.harmonise.volumes import Volume, VolumeError, need
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
-# Two planes are the same where they are nearer than this share of the distance between slices.
+# Two places are the same where they are nearer than this share of the distance between slices, or of a pixel.
 NEAR = 0.5
 
 
@@ -27,10 +27,11 @@ def read_series(path: Path) -> Volume:
         If the folder holds no image or several series, or its slices do not fit together.
     """
     if path.is_file():
-        pixels = _values(_dataset(path))
-        frames = pixels if pixels.ndim > 2 and pixels.shape[-1] not in (3, 4) else pixels[None]
+        data = _dataset(path)
+        pixels, colour = _values(data), int(data.get("SamplesPerPixel") or 1) > 1
+        frames = pixels.reshape(-1, *pixels.shape[-3 if colour else -2 :])
         return Volume(frames, len(frames) == 1)
-    slices = [data for data in map(_dataset, _files(path)) if "PixelData" in data]
+    slices = [data for data in map(_dataset, _files(path)) if "PixelData" in data and not _is_segmentation(data)]
     if not slices:
         raise VolumeError(f"{path} holds no DICOM image.")
     series = {str(data.get("SeriesInstanceUID")) for data in slices}
@@ -77,13 +78,15 @@ def read_segmentation(path: Path, series: Path) -> dict[int, NDArray[np.bool_]]:
     Raises
     ------
     VolumeError
-        If a frame lies on no slice, or differs from the slices in size or direction.
+        If a frame lies on no slice, or differs from the slices in size, direction or place.
     """
     data = _dataset(path)
     _check_segmentation(data, path)
-    slices = sorted((one for one in (_dataset(file, header=True) for file in _files(series))), key=_place)
+    headers = [_dataset(file, header=True) for file in _files(series)]
+    slices = [one for one in headers if "ImagePositionPatient" in one and not _is_segmentation(one)]
     if not slices:
-        raise VolumeError(f"{series} holds no DICOM image.")
+        raise VolumeError(f"{series} holds no DICOM image that says where it lies.")
+    slices.sort(key=_place)
     places = np.array([_place(one) for one in slices])
     step = float(np.diff(places).min()) if len(places) > 1 else 1.0
     frames = data.pixel_array.reshape(-1, data.Rows, data.Columns)
@@ -104,6 +107,10 @@ def read_segmentation(path: Path, series: Path) -> dict[int, NDArray[np.bool_]]:
         nearest = int(np.abs(places - place).argmin())
         if abs(places[nearest] - place) > NEAR * step:
             raise VolumeError(f"{path} has a frame at {place:.1f} mm, where its series has no slice.")
+        shift = np.asarray(position, float) - np.asarray(slices[nearest].ImagePositionPatient, float)
+        shift -= np.dot(shift, _normal(slices[0])) * _normal(slices[0])
+        if np.linalg.norm(shift) > NEAR * min(map(float, slices[nearest].get("PixelSpacing") or [1.0])):
+            raise VolumeError(f"{path} lies {np.linalg.norm(shift):.1f} mm beside its series.")
         segment = int(_group(about, shared[0], "SegmentIdentificationSequence").ReferencedSegmentNumber)
         masks[segment][nearest] |= frame > limit
     return masks
@@ -117,14 +124,25 @@ def _group(own: Any, shared: Any, name: str) -> Any:
 
 
 def _check_segmentation(data: Any, path: Path) -> None:
-    if str(data.get("SOPClassUID")) != SEGMENTATION_STORAGE or not data.get("SegmentSequence"):
+    if not _is_segmentation(data) or not data.get("SegmentSequence"):
         raise VolumeError(f"{path} is no DICOM segmentation; name its values with labels in the description.")
 
 
+def _is_segmentation(data: Any) -> bool:
+    return str(data.get("SOPClassUID")) == SEGMENTATION_STORAGE
+
+
 def _files(folder: Path) -> list[Path]:
-    return [
-        path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in (".dcm", ".dicom", "")
-    ]
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and _is_dicom(path)]
+
+
+def _is_dicom(path: Path) -> bool:
+    if path.suffix.lower() in (".dcm", ".dicom"):
+        return True
+    # Many are named by their identifier alone; then the letters behind the preamble tell (DICOM PS3.10, 7.1).
+    with path.open("rb") as file:
+        file.seek(128)
+        return file.read(4) == b"DICM"
 
 
 def _dataset(path: Path, header: bool = False) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,11 +17,10 @@ from napari_biomedparse.harmonise.items import Settings
 from napari_biomedparse.harmonise.journal import Journal
 from napari_biomedparse.harmonise.layout import SPLITS, Split, category_of
 from napari_biomedparse.harmonise.mapping import object_of
-from napari_biomedparse.harmonise.names import resolve
 from napari_biomedparse.harmonise.review import Review
 from napari_biomedparse.harmonise.sentences import sentences_for
 from napari_biomedparse.harmonise.source import Source
-from napari_biomedparse.ontology import BiomedicalObject
+from napari_biomedparse.ontology import BiomedicalObject, all_modalities, find_modality
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Summary:
         Source images that could not be used; ``failed.csv`` in the data set says why.
     failures
         Path and reason of the first twenty.
+    unnamed
+        How many of the images made now have values in their masks that no label names, by value.
     counts
         What each split holds.
     notes
@@ -44,6 +47,7 @@ class Summary:
     kept: int = 0
     failed: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
+    unnamed: Counter[str] = field(default_factory=Counter)
     counts: dict[Split, Counts] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -63,9 +67,8 @@ def write_json_files(
 
     @lru_cache(maxsize=4096)
     def words(target: str) -> tuple[int, list[str]]:
-        entry = objects.get(target) or resolve(target, source.place)
-        phrasings = sentences_for(target, entry, source.place, further.get(target, ()))
-        return category_of(entry), phrasings
+        entry = objects[target]
+        return category_of(entry), sentences_for(target, entry, source.place, further[target])
 
     groups: dict[str, int] = {}
     for split in SPLITS:
@@ -91,47 +94,47 @@ def _about(
 ) -> dict[str, Any]:
     counts = summary.counts
     targets = sorted({target for one in counts.values() for target in one.masks})
-    split = (
-        "the source's own"
-        if "{split" in source.images
-        else f"by a hash of the group, seed {settings.seed}, test {settings.test}"
-    )
+    hashed = f"by a hash of the group, seed {settings.seed}, test {settings.test}"
     return {
         **source.model_dump(include={"name", "modality", "site", "licence", "licence_tier", "source", "citation"}),
         "targets": targets,
         "images": {split: counts[split].images for split in SPLITS},
         "masks_per_target": {target: {split: counts[split].masks[target] for split in SPLITS} for target in targets},
         "groups": groups,
-        "group_by": source.group or ("{group}" if "{group" in source.images else "image"),
-        "split": split,
+        "group_by": source.group_by,
+        "split": "the source's own" if source.has_splits else hashed,
         "instances": any(one.instances for one in counts.values()),
         "size_px": settings.size,
         "empty_planes_kept": settings.empty,
         "labels": {
             label: row.target if row.decision == "accept" else None
-            for label, row in sorted(review.rows.items())
-            if label in index.labels()
+            for label, row in ((label, review.rows[label]) for label in sorted(index.labels()))
         },
         "made_by": f"napari-biomedparse {__version__} data build",
     }
 
 
-def add_notes(index: SourceIndex, summary: Summary) -> None:
+def add_notes(index: SourceIndex, targets: Iterable[str], summary: Summary) -> None:
     """Note in the summary what is worth a look."""
     if index.images_without_mask:
         summary.notes.append(f"{index.images_without_mask} images have no mask and were left out.")
     if index.masks_without_image:
         summary.notes.append(f"{index.masks_without_image} masks have no image and were left out.")
-    own = "{split" in index.source.images
-    if not own and index.source.group is None and "{group" not in index.source.images:
+    for value, number in summary.unnamed.most_common(5):
+        summary.notes.append(f"No label names the value {value}; it was taken for background in {number} images.")
+    found = {target for counts in summary.counts.values() for target in counts.masks}
+    for target in sorted(set(targets) - found):
+        summary.notes.append(f"No mask shows any {target}.")
+    source = index.source
+    if find_modality(source.modality) is None:
+        known = ", ".join(modality.name for modality in all_modalities())
+        summary.notes.append(f"The modality {source.modality!r} is none of those known: {known}.")
+    if not source.has_splits and source.group_by == "image":
         summary.notes.append(
-            "Each image counts as a patient of its own. Where several are of one, say so with group in the "
-            "description, or the test split tells nothing."
+            "Each image counts as a patient of its own. Where several are of one, say so with group in "
+            "biomedparse.yaml, or the test split tells nothing."
         )
     for split in SPLITS:
         if not summary.counts[split].images:
-            how = "" if own else " Choose another --seed or --test."
+            how = "" if source.has_splits else " Choose another --seed or --test."
             summary.notes.append(f"The {split} split is empty.{how}")
-    gone = index.table.execute("SELECT COUNT(*) FROM done WHERE key NOT IN (SELECT key FROM images)").fetchone()[0]
-    if gone:
-        summary.notes.append(f"{gone} images of an earlier build are no longer in the source; they were kept.")

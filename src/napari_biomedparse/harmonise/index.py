@@ -24,7 +24,7 @@ SPLIT_NAMES: Mapping[str, Split] = {
     **dict.fromkeys(("test", "testing", "ts"), "test"),
 }
 SCHEMA = """
-CREATE TABLE images(key TEXT PRIMARY KEY, name TEXT UNIQUE, path TEXT, grp TEXT, split TEXT);
+CREATE TABLE images(key TEXT PRIMARY KEY, name TEXT UNIQUE COLLATE NOCASE, path TEXT, grp TEXT, split TEXT);
 CREATE TABLE masks(key TEXT, path TEXT, rule INTEGER, labels TEXT, UNIQUE(key, rule, path));
 CREATE INDEX mask_paths ON masks(path);
 CREATE TABLE done(key TEXT PRIMARY KEY, fingerprint TEXT, grp TEXT, split TEXT, offset INTEGER);
@@ -149,6 +149,9 @@ class SourceIndex:
                 f"No image in {self.folder} has a mask: {self.source.images} fits {without} images, "
                 f"{', '.join(rule.files for rule in self.source.masks)} fits no mask of theirs."
             )
+        strange = self.table.execute("SELECT path FROM images WHERE grp IS NULL").fetchone()
+        if strange:
+            raise SourceError(f"{strange[0]} has no group: {self.source.group!r} finds nothing in it.")
         torn = self.table.execute("SELECT grp FROM images GROUP BY grp HAVING COUNT(DISTINCT split) > 1").fetchone()
         if torn:
             raise SourceError(
@@ -178,13 +181,11 @@ class SourceIndex:
                 "give the part in which they differ a name, such as {group} or {image}."
             ) from None
 
-    def _group(self, path: str, key: str, parts: Mapping[str, str]) -> str:
+    def _group(self, path: str, key: str, parts: Mapping[str, str]) -> str | None:
         if self.source.group is None:
             return parts.get("group", key)
         found = re.search(self.source.group, path)
-        if not found or not found[1]:
-            raise SourceError(f"{path} has no group: {self.source.group!r} finds nothing in it.")
-        return found[1]
+        return (found[1] or None) if found else None
 
     def _add_masks(self, number: int, rule: MaskRule) -> int:
         """Add the masks of a rule; return how many have no image."""
@@ -207,10 +208,13 @@ class SourceIndex:
     def _table_of(self, rule: MaskRule, parts: Mapping[str, str], path: str) -> Table:
         if rule.labels:
             return rule.labels
-        label = rule.label or parts.get("label")
+        label = (rule.label or parts.get("label") or "").strip()
         if label:
             return {label: []}
-        if path.lower().endswith((".nii", ".nii.gz")):
+        # The values of separate objects have no names.
+        if rule.instances:
+            table: Table = {}
+        elif path.lower().endswith((".nii", ".nii.gz")):
             table = nifti_labels(self.folder / path)
         elif path.lower().endswith(".dcm"):
             table = segment_labels(self.folder / path)
@@ -218,8 +222,8 @@ class SourceIndex:
             table = {}
         if not table:
             raise SourceError(
-                f"What {path} shows is not said; add label: NAME or labels: {{1: NAME}} to {rule.files!r} in the "
-                "description."
+                f"What {path} shows is not said; add label: NAME or labels: {{1: NAME}} to {rule.files!r} in "
+                "biomedparse.yaml, which napari-biomedparse data describe prints to begin with."
             )
         return table
 

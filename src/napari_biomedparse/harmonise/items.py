@@ -15,8 +15,8 @@ from napari_biomedparse.harmonise.dicom import read_segmentation
 from napari_biomedparse.harmonise.index import Item, ItemMask
 from napari_biomedparse.harmonise.layout import fraction, image_name, mask_name, split_of
 from napari_biomedparse.harmonise.planes import fit_image, fit_mask, fit_numbers
-from napari_biomedparse.harmonise.source import Source
-from napari_biomedparse.harmonise.volumes import Volume, VolumeError, check_aligned, read_volume
+from napari_biomedparse.harmonise.source import Source, value_text
+from napari_biomedparse.harmonise.volumes import Volume, VolumeError, check_aligned, is_lossy, read_volume
 
 Record = dict[str, Any]
 
@@ -36,7 +36,7 @@ class Settings:
     min_pixels
         A mask with fewer pixels in a plane is left out there.
     empty
-        Share of the planes without any object that are kept as negatives, with empty masks.
+        Share of the planes without any object, however small, that are kept as negatives, with empty masks.
     """
 
     size: int | None = 1024
@@ -50,6 +50,8 @@ class Settings:
             raise ValueError(f"A size of {self.size} pixels is too small; give 32 or more.")
         if not (0 <= self.test <= 1 and 0 <= self.empty <= 1):
             raise ValueError("The shares of test groups and of empty planes must lie between 0 and 1.")
+        if self.min_pixels < 1:
+            raise ValueError(f"The smallest mask that counts has 1 pixel, not {self.min_pixels}.")
 
 
 class _Masks:
@@ -69,14 +71,17 @@ class _Masks:
 
     def add_objects(self, target: str, z: int, values: NDArray[np.int64]) -> None:
         self.add(target, z, values != 0)
+        if not self.has(target, z):
+            return
         known = self.numbers.setdefault((target, z), np.zeros(self.shape, np.int64))
         # Several files may each hold objects, or one object each.
         self.numbers[target, z] = np.where(values != 0, values + known.max(), known)
 
+    def has(self, target: str, z: int) -> bool:
+        return (target, z) in self._bits
+
     def get(self, target: str, z: int) -> NDArray[np.bool_]:
-        bits = self._bits.get((target, z))
-        if bits is None:
-            return np.zeros(self.shape, bool)
+        bits = self._bits[target, z]
         return np.unpackbits(bits, count=self.shape[0] * self.shape[1]).reshape(self.shape).astype(bool)
 
 
@@ -104,7 +109,8 @@ def make_item(
     -------
     dict
         ``split``, ``group`` and ``images``: for each its file name, height, width and annotations (mask file, target,
-        area in pixels, box as x, y, width, height, and whether its objects are numbered).
+        area in pixels, box as x, y, width, height, and whether its objects are numbered). ``unnamed``: values of
+        masks, five at most, that have no name and were taken for background.
 
     Raises
     ------
@@ -113,20 +119,23 @@ def make_item(
     """
     volume = read_volume(folder / item.path, source.plane, source.channel)
     masks = _Masks((volume.planes.shape[1], volume.planes.shape[2]))
+    unnamed: set[int] = set()
     for mask in item.masks:
-        _add_mask(masks, mask, volume, targets, folder, source, item)
+        unnamed |= _add_mask(masks, mask, volume, targets, folder, source, item)
     split = item.split or split_of(item.group, settings.test, settings.seed)
     images: list[dict[str, Any]] = []
     intensity = source.intensity_for(volume.planes.dtype.itemsize * 8)
     try:
         for z, plane in enumerate(volume.planes):
             name = item.name if volume.flat else f"{item.name}-z{z:03d}"
-            fitted = {target: fit_mask(masks.get(target, z), settings.size) for target in masks.targets}
-            kept = {target: mask for target, mask in fitted.items() if mask.sum() >= max(1, settings.min_pixels)}
+            fitted = {t: fit_mask(masks.get(t, z), settings.size) for t in masks.targets if masks.has(t, z)}
+            kept = {target: mask for target, mask in fitted.items() if mask.sum() >= settings.min_pixels}
             if not kept:
-                if not fitted or fraction(name, settings.seed) >= settings.empty:
+                if fitted or fraction(name, settings.seed) >= settings.empty:
                     continue
-                kept = {target: np.zeros_like(mask) for target, mask in fitted.items()}
+                kept = dict.fromkeys(masks.targets, fit_mask(np.zeros(masks.shape, bool), settings.size))
+                if not kept:
+                    continue
             pixels = fit_image(plane, intensity, settings.size)
             file_name = image_name(name, source.modality, source.site)
             images.append({"file_name": file_name, "height": pixels.shape[0], "width": pixels.shape[1]})
@@ -142,7 +151,8 @@ def make_item(
     except BaseException:
         remove_files({"split": split, "images": images}, out)
         raise
-    return {"key": item.key, "group": item.group, "split": split, "images": images}
+    values = [value_text(value) for value in sorted(unnamed)[:5]]
+    return {"key": item.key, "group": item.group, "split": split, "images": images, "unnamed": values}
 
 
 def files_of(record: Record, out: Path) -> Iterable[Path]:
@@ -162,6 +172,12 @@ def remove_files(record: Record, out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def move_files(record: Record, start: Path, out: Path) -> None:
+    """Move the files that a record tells of from one data set's folder to another's."""
+    for old, new in zip(files_of(record, start), files_of(record, out), strict=True):
+        old.replace(new)
+
+
 def _add_mask(
     masks: _Masks,
     mask: ItemMask,
@@ -170,21 +186,24 @@ def _add_mask(
     folder: Path,
     source: Source,
     item: Item,
-) -> None:
+) -> set[int]:
+    """Add the wanted labels of a mask file; return the values in it that have no name."""
     path, rule = folder / mask.path, source.masks[mask.rule]
     wanted = {label: values for label, values in mask.labels.items() if label in targets}
     if not wanted:
-        return
+        return set()
     if path.suffix.lower() == ".dcm" and (folder / item.path).is_dir():
         segments = read_segmentation(path, folder / item.path)
         for label, values in wanted.items():
             for value in values or segments:
                 for z, plane in enumerate(segments.get(value, ())):
                     masks.add(targets[label], z, plane)
-        return
+        return set()
+    known = {value for values in mask.labels.values() for value in values}
+    if is_lossy(path) and (known or rule.instances):
+        raise VolumeError(f"{path} is a JPEG, which blurs values; only a mask of one label can be read from it.")
     found = read_volume(path, source.plane, None, mask=True)
     check_aligned(volume, found, path)
-    known = {value for values in mask.labels.values() for value in values}
     seen: set[int] = set()
     for z, plane in enumerate(found.planes):
         if known:
@@ -196,8 +215,9 @@ def _add_mask(
             else:
                 masks.add(targets[label], z, np.isin(plane, values) if values else plane != 0)
     if seen and known and not seen & known:
-        shown = ", ".join(map(str, sorted(seen)[:5]))
-        raise VolumeError(f"{path} has the values {shown}, of which labels names none ({sorted(known)[:5]}).")
+        shown, named = (", ".join(map(value_text, sorted(values)[:5])) for values in (seen, known))
+        raise VolumeError(f"{path} has the values {shown}, of which labels names none ({named}).")
+    return seen - known
 
 
 def _whole(values: NDArray[Any], path: Path) -> NDArray[np.int64]:

@@ -24,8 +24,9 @@ class Journal:
     out
         The data set's folder.
     table
-        A database with the table ``done``, which is filled: key, fingerprint, group, split and place of each line.
-        The fingerprint is empty where a file of the line is missing, or its files are to be made anew.
+        A database with the table ``images`` of the source's keys and the table ``done``, which is filled: key,
+        fingerprint, group, split and place of each line. The fingerprint is empty where a file of the line is missing,
+        or its files are to be made anew.
 
     Raises
     ------
@@ -65,6 +66,17 @@ class Journal:
         for (offset,) in rows:
             yield self._at(offset)
 
+    def gone(self) -> list[Record]:
+        """Return the lines of keys that the source no longer has; those with files missing have no fingerprint."""
+        rows = self._table.execute(
+            "SELECT fingerprint, offset FROM done WHERE key NOT IN (SELECT key FROM images) ORDER BY key"
+        ).fetchall()
+        return [{**self._at(offset), "fingerprint": print_} for print_, offset in rows]
+
+    def forget(self, record: Record) -> None:
+        """Note that nothing is left of a key."""
+        self.add({**record, "fingerprint": "", "images": []})
+
     def find(self, key: str) -> tuple[str, Record] | None:
         """Return the fingerprint and the line of a key, or None."""
         row = self._table.execute("SELECT fingerprint, offset FROM done WHERE key=?", (key,)).fetchone()
@@ -81,6 +93,9 @@ class Journal:
         return record
 
     def _note(self, record: Record, offset: int) -> None:
+        if not record["fingerprint"] and not record["images"]:
+            self._table.execute("DELETE FROM done WHERE key=?", (record["key"],))
+            return
         row = (record["key"], record["fingerprint"], record["group"], record["split"], offset)
         self._table.execute("INSERT OR REPLACE INTO done VALUES(?, ?, ?, ?, ?)", row)
 

@@ -34,7 +34,7 @@ class Matching:
     phrasings
         Further phrasings to ask the model for, per label.
     accept_from
-        Similarity from which a similar name is accepted without a person; 1.01 for never.
+        Similarity from which a similar name is accepted without a person; above 1 for never.
     """
 
     model: LanguageModel | None = None

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rapidfuzz import fuzz, process
 
-from napari_biomedparse.ontology import BiomedicalObject, all_objects, find_object, normalise
+from napari_biomedparse.ontology import BiomedicalObject, all_objects, find_modality, find_object, normalise, occurs_in
 
 How = Literal["name", "spelling", "site", "elsewhere", "similar", "background", "nothing", "language model"]
 
@@ -21,19 +21,16 @@ SIDES: Mapping[str, str] = {
 }
 # Words that names begin with, wherever a label has them: "kidney_left".
 FIRST = frozenset(["left", "right", "anterior", "posterior", "benign", "malignant"])
-# Abbreviations that stand for a whole label, and where they do.
-ABBREVIATIONS: Mapping[str, tuple[str, frozenset[str]]] = {
-    "la": ("left heart atrium", frozenset(["heart", "cardiac"])),
-    "myo": ("myocardium", frozenset(["heart", "cardiac"])),
-    "et": ("enhancing tumor", frozenset(["brain"])),
-    "tc": ("tumor core", frozenset(["brain"])),
-    "wt": ("whole tumor", frozenset(["brain"])),
-    "ed": ("edema", frozenset(["brain"])),
-    "od": ("optic disc", frozenset(["retinal", "retina", "eye", "fundus"])),
-    "oc": ("optic cup", frozenset(["retinal", "retina", "eye", "fundus"])),
-    "pz": ("prostate peripheral zone", frozenset(["prostate", "pelvis"])),
-    "tz": ("prostate transitional zone", frozenset(["prostate", "pelvis"])),
-    "gb": ("gallbladder", frozenset(["abdomen", "liver"])),
+# Abbreviations of data sets' files that stand for a whole label, and where they do.
+ABBREVIATIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "myo": ("myocardium", ("heart",)),
+    "et": ("enhancing tumor", ("brain",)),
+    "tc": ("tumor core", ("brain",)),
+    "wt": ("whole tumor", ("brain",)),
+    "ed": ("edema", ("brain",)),
+    "od": ("optic disc", ("retina", "eye", "fundus")),
+    "oc": ("optic cup", ("retina", "eye", "fundus")),
+    "gb": ("gallbladder", ("abdomen", "liver")),
 }
 FILLERS = frozenset(
     [
@@ -43,11 +40,10 @@ FILLERS = frozenset(
 )
 NOTHING = frozenset(["background", "bg", "unlabeled", "unlabelled", "unknown", "ignore", "void", "outside"])
 # Words that turn a name into another object's: names that differ in them are not similar.
-TURNS = frozenset(
+TURNS = FIRST | frozenset(
     [
-        *("left", "right", "upper", "middle", "lower", "anterior", "posterior", "inferior", "superior"),
-        *("inner", "outer", "peripheral", "transitional", "whole", "core", "head", "tail", "red", "white"),
-        *("benign", "malignant", "non", "not", "no", "neoplastic", "enhancing"),
+        *("upper", "middle", "lower", "inferior", "superior", "inner", "outer", "peripheral", "transitional"),
+        *("whole", "core", "head", "tail", "red", "white", "non", "not", "no", "neoplastic", "enhancing"),
     ]
 )
 # Sites with so many organs that "tumor" or "cyst" alone does not tell whose it is.
@@ -119,8 +115,8 @@ def target_name(entry: BiomedicalObject, place: Place) -> str:
 def _spellings(label: str, words: str, place: Place) -> Iterator[tuple[str, How, float]]:
     """Yield what a label may stand for, the surest first."""
     yield normalise(label), "name", 1.0
-    name, sites = ABBREVIATIONS.get(words, ("", frozenset()))
-    if place.site.lower() in sites:
+    name, sites = ABBREVIATIONS.get(words, ("", ()))
+    if any(_same_site(place.site, site) for site in sites):
         yield name, "spelling", 0.95
     yield words, "spelling", 0.95
     sided = _sides_first(words)
@@ -131,23 +127,26 @@ def _spellings(label: str, words: str, place: Place) -> Iterator[tuple[str, How,
 
 def _is_here(entry: BiomedicalObject, spelling: str, place: Place) -> bool:
     """Return whether a word means an object in a place for sure; full names of one object always do."""
-    site = place.site.lower()
-    several = len(_meanings().get(normalise(spelling), ())) > 1
-    if several and site in REGIONS:
+    word = normalise(spelling)
+    several = len(_meanings().get(word, ())) > 1
+    if several and place.site.lower() in REGIONS:
         return False
-    if (several or len(spelling) <= 3) and entry.sites:
-        return any(_same_site(site, known) for known in entry.sites)
+    # "Polyp" of "colon polyp", and "cervical", are other objects' words elsewhere.
+    part = set(word.split()) < set(normalise(entry.name).split()) or word in map(normalise, entry.adjectives)
+    if (several or part or len(word) <= 3) and entry.sites:
+        return any(_same_site(place.site, known) for known in entry.sites)
     return True
 
 
 def _same_site(site: str, known: str) -> bool:
     named = find_object(site)
-    return site == known.lower() or (named is not None and named == find_object(known))
+    return normalise(site) == normalise(known) or (named is not None and named == find_object(known))
 
 
 def _similar(label: str, words: str, place: Place) -> Proposal:
     wanted = _sides_first(words)
-    names = _names()
+    kind = find_modality(place.modality)
+    names = {name: entry for name, entry in _names().items() if kind is None or occurs_in(entry, kind)}
     for name, score, _ in process.extract(wanted, list(names), scorer=fuzz.ratio, limit=5, score_cutoff=SIMILAR * 100):
         if TURNS & set(_words(name).split()) == TURNS & set(wanted.split()) and _is_here(names[name], name, place):
             return Proposal(label, names[name], "similar", round(score / 100, 2))

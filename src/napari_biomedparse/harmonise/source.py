@@ -8,27 +8,46 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import yaml  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_biomedparse.engine.preprocess import CT_WINDOWS, Intensity
 from napari_biomedparse.harmonise.names import Place
 from napari_biomedparse.harmonise.patterns import PathPattern
+from napari_biomedparse.ontology import find_modality, normalise
 
 DESCRIPTIONS = ("biomedparse.yaml", "biomedparse.yml", "biomedparse.json")
 Plane = Literal["axial", "coronal", "sagittal"]
 # Label -> the values that mean it.
 Table = dict[str, list[int]]
+# Added to 0xrrggbb, so that no colour is taken for a number of an object.
+COLOUR = 1 << 24
 
 
 class SourceError(ValueError):
     """A source that cannot be used; the message says what is missing and where to say it."""
 
 
+def colour_values(colours: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return a value for each colour, (..., 3 or 4): of a grey its level, of others one that no grey has.
+
+    Alpha is dropped.
+    """
+    red, green, blue = (colours[..., n].astype(np.int64) for n in range(3))
+    return np.where((red == green) & (green == blue), red, COLOUR | red << 16 | green << 8 | blue)
+
+
+def value_text(value: int) -> str:
+    """Return a mask's value as a table of labels has it."""
+    return f"#{value - COLOUR:06x}" if value >= COLOUR else str(value)
+
+
 def _value(word: Any) -> int:
     """Return a mask's value: a whole number, or a colour as ``#rrggbb``."""
     text = str(word).strip()
-    return int(text[1:], 16) if re.fullmatch(r"#[0-9a-fA-F]{6}", text) else int(text)
+    return int(colour_values(np.array([*bytes.fromhex(text[1:])]))) if text.startswith("#") else int(text)
 
 
 def _is_value(word: Any) -> bool:
@@ -140,6 +159,12 @@ class Source(BaseModel):
     source: str = ""
     citation: str = ""
 
+    @field_validator("modality")
+    @classmethod
+    def _modality_by_its_name(cls, modality: str) -> str:
+        found = find_modality(modality)
+        return found.name if found and normalise(modality) in map(normalise, found.names) else modality
+
     @field_validator("group")
     @classmethod
     def _group_is_regex(cls, group: str | None) -> str | None:
@@ -172,6 +197,16 @@ class Source(BaseModel):
         """Modality and site, which decide what a label means."""
         return Place(self.modality, self.site)
 
+    @property
+    def has_splits(self) -> bool:
+        """Whether the source says itself what is for training and what for testing."""
+        return "split" in PathPattern(self.images).names
+
+    @property
+    def group_by(self) -> str:
+        """What tells patients or slides apart: a regular expression, ``{group}``, or ``image`` where nothing does."""
+        return self.group or ("{group}" if "group" in PathPattern(self.images).names else "image")
+
     def intensity_for(self, bits: int) -> Intensity:
         """Return how values of so many bits become 0-255: for CT by the window of its site, unless it has 8 bits.
 
@@ -184,7 +219,8 @@ class Source(BaseModel):
             return self.intensity
         if self.intensity in ("percentile", "none"):
             return self.intensity  # type: ignore[return-value]
-        is_ct = re.split(r"[\s-]", self.modality.lower())[0] == "ct"
+        kind = find_modality(self.modality)
+        is_ct = kind is not None and kind.name == "CT"
         window = self.intensity if self.intensity != "auto" else self.site.lower()
         if window in CT_WINDOWS and (is_ct or self.intensity != "auto"):
             return CT_WINDOWS[window] if bits > 8 else "auto"

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from napari_biomedparse.harmonise.source import Plane, Table
+from napari_biomedparse.harmonise.source import Plane, Table, colour_values
 
 # Axes of an array read in the order slice, row, column, as the letters of the patient's sides they grow towards.
 PLANES: dict[Plane, str] = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
@@ -76,7 +76,8 @@ def read_volume(path: Path, plane: Plane, channel: int | None, mask: bool = Fals
     channel
         Which channel to take where there are several, from 0.
     mask
-        Whether it is a mask: then values are kept, palettes are not looked up, and colours become ``0xrrggbb``.
+        Whether it is a mask: then values are kept, palettes are not looked up, and colours become values as
+        :func:`~napari_biomedparse.harmonise.source.colour_values` says. Of a JPEG, what is brighter than half is true.
 
     Raises
     ------
@@ -101,20 +102,21 @@ def read_volume(path: Path, plane: Plane, channel: int | None, mask: bool = Fals
         volume = Volume(pixels[None], True)
     else:
         raise VolumeError(f"{path} is none of PNG, JPEG, BMP, TIFF, NIfTI and DICOM.")
-    return Volume(_one_value(volume.planes), volume.flat) if mask and volume.planes.ndim == 4 else volume
+    return Volume(colour_values(volume.planes), volume.flat) if mask and volume.planes.ndim == 4 else volume
 
 
-def _one_value(colours: NDArray[Any]) -> NDArray[Any]:
-    """Return 0xrrggbb for colours, or the grey value where there is no colour; alpha is dropped."""
-    red, green, blue = (colours[..., n].astype(np.int64) for n in range(3))
-    if (red == green).all() and (green == blue).all():
-        return red
-    return red << 16 | green << 8 | blue
+def is_lossy(path: Path) -> bool:
+    """Return whether a file's format blurs values, so that no more than two can be told apart."""
+    return path.suffix.lower() in (".jpg", ".jpeg")
 
 
 def _read_picture(path: Path, mask: bool) -> NDArray[Any]:
     with Image.open(path) as file:
-        picture: Image.Image = file
+        # As every viewer shows it, and so as it was annotated.
+        picture: Image.Image = ImageOps.exif_transpose(file)
+        if mask and is_lossy(path):
+            grey = np.asarray(picture.convert("L"))
+            return np.asarray(grey > grey.max() / 2)
         if picture.mode == "1" and not mask:
             picture = picture.convert("L")
         elif (picture.mode == "P" and not mask) or picture.mode in ("CMYK", "YCbCr", "LAB", "HSV"):

@@ -1,0 +1,38 @@
+"""Draw the losses of both stages: python benchmarks/mini_training/plot.py docs/images/learning.png"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+HERE = Path(__file__).parent
+# Logged values (of 20 steps each) that are averaged for the eye.
+WINDOW = 15
+
+
+def main(output: Path) -> None:
+    """Write the picture."""
+    stages = sorted(HERE.glob("stage-*.csv"))
+    figure, axes = plt.subplots(1, len(stages), figsize=(8, 3), sharey=True, layout="constrained")
+    for axis, path in zip(np.atleast_1d(axes), stages, strict=True):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        steps = [int(row["step"]) for row in rows]
+        for name in ("dice", "mask", "text", "core"):
+            if name in rows[0] and any(float(row[name]) for row in rows):
+                values = [float(row[name]) for row in rows]
+                smooth = [np.mean(values[max(0, n - WINDOW) : n + 1]) for n in range(len(values))]
+                (line,) = axis.plot(steps, smooth, label=name)
+                axis.plot(steps, values, color=line.get_color(), alpha=0.2, linewidth=0.6)
+        axis.set(title=path.stem, xlabel="step", ylim=(0, 5))
+        axis.legend(frameon=False)
+    np.atleast_1d(axes)[0].set_ylabel("weighted loss, summed over heads")
+    figure.savefig(output, dpi=110)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -86,7 +86,6 @@ def test_cores_part_what_distance_cannot_and_tell_what_is_an_object():
     assert np.array_equal(split_instances(mask, cores=np.zeros_like(cores)), split_instances(mask))
 
 
-
 def test_instances_of_real_nuclei_match_the_annotation(predictor, fluorescence):
     pixels, _, truth = fluorescence
     masks = predictor.segment(pixels, ["nuclei"])

@@ -10,8 +10,8 @@ from skimage.filters import gaussian
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-# Probability above which a pixel belongs to an object's inner part, and by how many pixels it is smoothed before; chosen
-# on training images of nuclei.
+# Probability above which a pixel belongs to an object's inner part, and the pixels by which it is smoothed before; both
+# chosen on training images of nuclei.
 CORE = 0.5
 CORE_BLUR = 1.0
 
@@ -25,9 +25,9 @@ def split_instances(
     """Give each object of a mask a number; touching ones are cut.
 
     Where a model has found the objects' inner parts, each of these is an object, the cut lies where they are least
-    probable, and what has no inner part is none. Otherwise objects are cut where the distance to the border is least: seeds are the peaks of the distance
-    transform, smoothed and kept apart in proportion to the typical object's radius, so that the same rule holds for
-    small and large objects. Holes are filled first.
+    probable, and what has no inner part is none. Otherwise objects are cut where the distance to the border is least:
+    seeds are the peaks of the distance transform, smoothed and kept apart in proportion to the typical object's radius,
+    so that the same rule holds for small and large objects. Holes are filled first.
 
     Parameters
     ----------

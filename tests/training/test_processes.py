@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from napari_biomedparse.model.checkpoint import load_model
+from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.training.config import ConfigError
 from napari_biomedparse.training.dataset import read_split
 from napari_biomedparse.training.loader import Place, batches
@@ -58,8 +59,14 @@ def test_two_processes_take_the_steps_of_one_with_the_same_parts(discs, tiny_con
     said = torchrun("-m", "napari_biomedparse", "train", "--config", tmp_path / "run.json", "--out", tmp_path / "two")
     # Only one process tells and writes; both held the same weights, or the run would have ended.
     assert said.count("step 3/3") == said.count("Weights:") == 1
-    for name, tensor in load_model(tmp_path / "two/model.safetensors").state_dict().items():
-        torch.testing.assert_close(tensor, load_model(whole).state_dict()[name], rtol=1e-3, atol=1e-4)
+    # What they answer is compared, not every weight: a bias that changes nothing has gradients of rounding alone, which
+    # Adam makes as large as any.
+    image = read_split(discs, "test")[0].read_image()
+    one, two = (
+        Predictor.from_pretrained(path, device="cpu").segment(image, ["bright square"])[0].probability
+        for path in (whole, tmp_path / "two/model.safetensors")
+    )
+    np.testing.assert_allclose(one, two, atol=2e-3)
     rows = [row.split(",") for row in (tmp_path / "two/log.csv").read_text().splitlines()[1:]]
     assert [float(value) for row in rows for value in row[1:4]] == pytest.approx(
         [value for progress in log for value in progress.losses.values()], rel=1e-3

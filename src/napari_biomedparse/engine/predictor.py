@@ -16,7 +16,7 @@ from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
-from napari_biomedparse.engine.recognition import LIMIT, Recognition, guess_modality, judge
+from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
 from napari_biomedparse.engine.resample import unlay
 from napari_biomedparse.engine.results import ObjectMask, overlap
 from napari_biomedparse.engine.tiling import Blend
@@ -243,6 +243,8 @@ class Predictor:
         encoded = image if isinstance(image, EncodedImage) else self.encode(image, fit, intensity, scales=())
         scores: dict[str, float] = {}
         if modality is None and self.table.classifier:
+            if encoded.rgb.min() == encoded.rgb.max():
+                raise cannot_guess(self.table)
             scores = classify_modality(self.table.classifier, self.describe(encoded))
             modality = next(name for name in scores if name in self.table.lists)
         elif modality is None:

@@ -137,9 +137,14 @@ def guess_modality(
     scores = dict(sorted(scores.items(), key=lambda entry: -entry[1]))
     best = next(iter(scores), None)
     if best is None or scores[best] < LIMIT:
-        known = ", ".join(table.lists) or "this model has none"
-        raise ModalityError(f"The kind of image could not be guessed; name its modality, one of: {known}.")
+        raise cannot_guess(table)
     return best, scores
+
+
+def cannot_guess(table: RecognitionTable) -> ModalityError:
+    """Return the error that asks for the modality."""
+    known = ", ".join(table.lists) or "this model has none"
+    return ModalityError(f"The kind of image could not be guessed; name its modality, one of: {known}.")
 
 
 def _is_of_coloured(pairs: Distributions) -> bool:

@@ -14,6 +14,14 @@ DATA = Path(__file__).parent / "data"
 SHARED = Path(os.environ.get("BIOMEDPARSE_SHARED", ROOT.parent / "shared"))
 
 
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory, monkeypatch):
+    """Settings and models of one's own are kept in folders of the test."""
+    folder = tmp_path_factory.mktemp("user")
+    monkeypatch.setenv("NAPARI_BIOMEDPARSE_CONFIG", str(folder / "settings"))
+    monkeypatch.setenv("NAPARI_BIOMEDPARSE_MODELS", str(folder / "own models"))
+
+
 @pytest.fixture(scope="session")
 def predictor():
     """The embedded model on the CPU."""

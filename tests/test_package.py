@@ -24,7 +24,7 @@ ALLOWED = {
     "evaluation": {"engine", "ontology", "training"},
     "harmonise": {"engine", "ontology"},
     "batch": {"engine", "io", "ontology"},
-    "plugin": {"engine", "ontology"},
+    "plugin": {"engine", "io", "ontology", "training", "weights"},
 }
 FOREIGN = {
     "model": {"napari", "qtpy", "superqt", "magicgui", "skimage", "PIL", "huggingface_hub"},

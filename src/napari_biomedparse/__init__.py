@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.boxes import Box
+    from napari_biomedparse.engine.follow import follow
     from napari_biomedparse.engine.labels import LabelImage, compose_labels
     from napari_biomedparse.engine.measure import PixelSize, measure_objects
     from napari_biomedparse.engine.predictor import Predictor
     from napari_biomedparse.engine.preprocess import ImageError
     from napari_biomedparse.engine.prompts import PromptError
+    from napari_biomedparse.engine.recipe import Recipe
     from napari_biomedparse.engine.recognition import Finding, Recognition
     from napari_biomedparse.engine.results import ObjectMask
     from napari_biomedparse.engine.views import EncodedImage
@@ -33,8 +35,10 @@ _HOMES = {
     "PixelSize": "engine.measure",
     "Predictor": "engine.predictor",
     "PromptError": "engine.prompts",
+    "Recipe": "engine.recipe",
     "Recognition": "engine.recognition",
     "compose_labels": "engine.labels",
+    "follow": "engine.follow",
     "measure_objects": "engine.measure",
 }
 
@@ -49,8 +53,10 @@ __all__ = [
     "PixelSize",
     "Predictor",
     "PromptError",
+    "Recipe",
     "Recognition",
     "compose_labels",
+    "follow",
     "measure_objects",
 ]
 

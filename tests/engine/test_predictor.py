@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_biomedparse import CheckpointError, ImageError, Predictor, PromptError
-from napari_biomedparse.engine import predictor as predictor_module
+from napari_biomedparse.engine import decode as decode_module
 from napari_biomedparse.engine.device import usable_precisions
 from napari_biomedparse.engine.preprocess import lay
 from napari_biomedparse.engine.resample import unlay
@@ -201,7 +201,7 @@ def test_prompts_are_decoded_in_parts_that_fit_in_memory(predictor, histology, m
         "decode",
         lambda image, text, *cores: sizes.append(len(text.tokens)) or decode(image, text, *cores),
     )
-    monkeypatch.setattr(predictor_module, "DECODED_BYTES", 1)
+    monkeypatch.setattr(decode_module, "DECODED_BYTES", 1)
     apart = predictor.segment(pixels, prompts)
     assert sizes == [1] * len(prompts)
     for one, other in zip(together, apart, strict=True):

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_biomedparse.evaluation.overlap import box_iou, dice, iou
-from napari_biomedparse.evaluation.shape import shape_of
 from napari_biomedparse.evaluation.surface import assd
 
 masks = arrays(np.bool_, st.just((9, 7)))
@@ -73,33 +72,3 @@ def test_a_surface_at_the_edge_of_the_image_counts():
     at_edge, inside = np.ones((4, 4), bool), rectangle((1, 3), (1, 3), (4, 4))
     # From the 12 outer pixels: 8 at distance 1, the 4 corners at sqrt(2); from the 4 inner ones 1 each.
     assert assd(at_edge, inside) == pytest.approx((8 + 4 * 2**0.5 + 4) / 16)
-
-
-def test_shape_by_hand():
-    square = shape_of(ONE)
-    assert square == pytest.approx((1, 1, 3 / np.pi))
-    # 10 x 1: second moment 10 * (100 + 1) / 12.
-    assert shape_of(rectangle((0, 10), (0, 1))) == pytest.approx((1, 1, 100 / (2 * np.pi * 1010 / 12)))
-    # An L of three pixels in a box of four; the hull of its pixels' corners has 3.5.
-    corner = rectangle((0, 2), (0, 2)) & ~rectangle((0, 1), (1, 2))
-    assert shape_of(corner).box_ratio == 0.75
-    assert shape_of(EMPTY) is None
-
-
-def test_a_disc_has_the_greatest_inertia_measure_and_scattered_parts_a_small_one():
-    y, x = np.ogrid[-40:41, -40:41]
-    disc = x**2 + y**2 < 38.5**2
-    assert shape_of(disc).inverse_rotational_inertia == pytest.approx(1, abs=0.002)
-    assert shape_of(disc).box_ratio == pytest.approx(np.pi / 4, abs=0.02)
-    assert shape_of(disc).convex_ratio > 0.97
-    parts = rectangle((0, 2), (0, 2)) | rectangle((10, 12), (10, 12))
-    assert shape_of(parts).inverse_rotational_inertia < 0.1
-    assert shape_of(parts).convex_ratio < 0.3
-
-
-@given(masks.filter(np.any))
-def test_shape_is_bounded_and_independent_of_place_and_mirroring(mask):
-    shape = shape_of(mask)
-    assert all(0 < value <= 1 for value in shape)
-    assert shape_of(np.pad(mask, ((1, 4), (3, 0)))) == pytest.approx(shape)
-    assert shape_of(mask[::-1]) == pytest.approx(shape)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from napari_biomedparse.engine.shape import Shape
 from napari_biomedparse.evaluation.instances import ObjectCounts
 from napari_biomedparse.evaluation.paraphrases import PhraseScore, largest_changes, phrase_rows, phrasings
 from napari_biomedparse.evaluation.published import published_score, published_scores
 from napari_biomedparse.evaluation.scores import IMAGE_COLUMNS, MaskScore, TargetKey, image_rows
-from napari_biomedparse.evaluation.shape import Shape
 from napari_biomedparse.evaluation.tables import (
     MODALITY_COLUMNS,
     SHAPE_COLUMNS,

@@ -12,9 +12,8 @@ from qtpy.QtWidgets import QCheckBox, QLineEdit, QPushButton
 
 from napari_biomedparse import ObjectMask
 from napari_biomedparse.ontology import colour_of
-from napari_biomedparse.plugin.boxes import BoxLayer
-from napari_biomedparse.plugin.layers import ParsedLayer
-from napari_biomedparse.plugin.planes import shown_plane
+from napari_biomedparse.plugin.boxes import BoxLayer, find_boxes
+from tests.plugin import test_layers
 
 RUN = 60_000
 AFFINE = np.array([[1.1, 0.2, 3], [-0.1, 0.9, -4], [0, 0, 1]])
@@ -62,7 +61,7 @@ def filled(viewer, qtbot):
 
 def wait_for_boxes(dock, qtbot):
     """Wait until the slider has settled and no boxes are being found."""
-    qtbot.waitUntil(lambda: not dock._table_timer.isActive() and dock.boxes._worker is None, timeout=RUN)
+    qtbot.waitUntil(lambda: not dock._settle_timer.isActive() and not dock.boxes.busy, timeout=RUN)
 
 
 def assert_boxes_lie_on(shapes, labels, rows=-2, columns=-1):
@@ -149,7 +148,7 @@ def test_the_check_box_adds_and_takes_away_without_the_model(viewer, dock, qtbot
     viewer.add_image(fluorescence[0])
     parse(dock, qtbot)
     assert not any(isinstance(layer, Shapes) for layer in viewer.layers)
-    monkeypatch.setattr(dock._session, "steps", lambda *arguments: pytest.fail("the model was run"))
+    monkeypatch.setattr(dock._session, "look", lambda *arguments: pytest.fail("the model was run"))
     click_boxes(dock, qtbot)
     count = len(filled(viewer, qtbot).data)
     click_boxes(dock, qtbot)
@@ -236,7 +235,7 @@ def test_only_the_last_threshold_is_drawn(viewer, dock, qtbot, fluorescence, gat
     drawn = []
     shapes.events.features.connect(lambda: drawn.extend(shapes.features.get("score", [])))
     dock.threshold.setValue(0.95)
-    qtbot.waitUntil(lambda: not dock._table_timer.isActive())
+    qtbot.waitUntil(lambda: not dock._settle_timer.isActive())
     gate.set()
     wait_for_boxes(dock, qtbot)
     qtbot.wait(300)
@@ -267,11 +266,10 @@ def test_closing_the_dock_while_boxes_are_found_is_safe(viewer, qtbot, fluoresce
     viewer.add_image(fluorescence[0])
     parse(dock, qtbot)
     click_boxes(dock, qtbot)
-    worker = dock.boxes._worker
-    with qtbot.waitSignal(worker.finished, timeout=RUN):
-        viewer.window.remove_dock_widget(container)
-        gate.set()
-    qtbot.wait(200)
+    assert dock.boxes.busy
+    viewer.window.remove_dock_widget(container)
+    gate.set()
+    qtbot.wait(500)
     assert len(only(viewer, Shapes).data) == 0
 
 
@@ -282,10 +280,9 @@ def two_objects(shape, prompt="nuclei"):
 
 
 def show(viewer, layer, masks):
-    parsed = ParsedLayer(shown_plane(viewer, layer), masks, 0.5, "mini")
-    labels = parsed.add_to(viewer)
-    boxes = BoxLayer(parsed)
-    boxes.draw([mask.boxes(instances=True) for mask in masks])
+    result, labels = test_layers.show(viewer, layer, masks)
+    boxes = BoxLayer(result)
+    boxes.draw([box for found in find_boxes(result.findings, result.recipe.paint) for box in found])
     return labels, boxes.add_to(viewer)
 
 

@@ -10,12 +10,14 @@ from napari_biomedparse.cli.evaluate import evaluate
 from napari_biomedparse.cli.models import app as models
 from napari_biomedparse.cli.pack import pack
 from napari_biomedparse.cli.recognize import recognize
+from napari_biomedparse.cli.replay import replay
 from napari_biomedparse.cli.segment import segment
 from napari_biomedparse.cli.train import train
 
 app = typer.Typer(help="Segment biomedical images with words.", no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(segment)
 app.command()(recognize)
+app.command()(replay)
 app.command()(train)
 app.command()(pack)
 app.command()(calibrate)

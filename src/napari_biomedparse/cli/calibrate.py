@@ -19,7 +19,8 @@ def calibrate(
 ) -> None:
     """Fit on train splits what a model looks for in each modality, and when an object counts as there."""
     with clear_errors():
-        from napari_biomedparse.engine.predictor import Predictor, table_path
+        from napari_biomedparse.engine.predictor import Predictor
+        from napari_biomedparse.engine.tables import table_path
         from napari_biomedparse.training.calibrate import calibrate as run
 
         target = table_path(model)

@@ -20,12 +20,13 @@ Overwrite = Annotated[bool, typer.Option(help="Replace a file that is there alre
 
 @app.command("list")
 def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
-    """List the presets: where their weights are, their size and their licence."""
+    """List the presets and models of your own: where their weights are, their size and their licence."""
     from rich.console import Console
     from rich.table import Column, Table
 
     from napari_biomedparse.weights.files import size_in_words
     from napari_biomedparse.weights.locate import places
+    from napari_biomedparse.weights.own_models import licence_of, own_model_path, own_models
     from napari_biomedparse.weights.sources import SOURCES
 
     rows: list[dict[str, Any]] = []
@@ -34,6 +35,10 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
             path, where = next(iter(places(name)), (None, None))
             about = {"name": name, "licence": source.licence, "where": where, "path": str(path) if path else None}
             rows.append({**about, "size": path.stat().st_size if path else None})
+        for name in own_models():
+            path = own_model_path(name)
+            about = {"name": name, "licence": licence_of(path), "where": "own models", "path": str(path)}
+            rows.append({**about, "size": path.stat().st_size})
     if as_json:
         typer.echo(json.dumps(rows))
         return

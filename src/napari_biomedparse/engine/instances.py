@@ -21,13 +21,15 @@ def split_instances(
     probability: NDArray[np.float32] | None = None,
     min_area: int = 20,
     cores: NDArray[np.float32] | None = None,
+    touching: bool = True,
+    fill_holes: bool = True,
 ) -> NDArray[np.int32]:
     """Give each object of a mask a number; touching ones are cut.
 
     Where a model has found the objects' inner parts, each of these is an object, the cut lies where they are least
     probable, and what has no inner part is none. Otherwise objects are cut where the distance to the border is least:
     seeds are the peaks of the distance transform, smoothed and kept apart in proportion to the typical object's radius,
-    so that the same rule holds for small and large objects. Holes are filled first.
+    so that the same rule holds for small and large objects.
 
     Parameters
     ----------
@@ -39,16 +41,22 @@ def split_instances(
         Objects with fewer pixels are dropped.
     cores
         float (H, W); probability of the inner part of an object, if the model knows what that is.
+    touching
+        Whether objects that touch are parted.
+    fill_holes
+        Whether holes are filled.
 
     Returns
     -------
     ndarray
         int32 (H, W), 0 is background, objects 1..n without gaps.
     """
-    filled = ndi.binary_fill_holes(mask)
+    filled = ndi.binary_fill_holes(mask) if fill_holes else mask
     if not filled.any():
         return np.zeros(mask.shape, np.int32)
     components = label(filled)
+    if not touching:
+        return _renumbered(components, min_area)
     distance = ndi.distance_transform_edt(filled)
     landscape: NDArray[np.floating]
     smooth = None if cores is None else gaussian(cores, sigma=CORE_BLUR, preserve_range=True)

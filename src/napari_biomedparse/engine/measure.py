@@ -10,11 +10,9 @@ from skimage.measure import regionprops
 
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.engine.units import short_unit
 
 Row = dict[str, str | int | float]
-
-# Units as they appear in column names.
-_SHORT_UNITS = {"µm": "um", "μm": "um", "micrometer": "um", "nanometer": "nm", "millimeter": "mm", "meter": "m"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class PixelSize:
     unit: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unit", _SHORT_UNITS.get(self.unit, self.unit))
+        object.__setattr__(self, "unit", short_unit(self.unit))
 
 
 _PIXEL_COLUMNS = (

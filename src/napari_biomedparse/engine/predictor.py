@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,17 +12,18 @@ import torch
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.cache import Cache
+from napari_biomedparse.engine.decode import decode, probabilities
 from napari_biomedparse.engine.device import Precision, arithmetic, check_precision, choose_device
 from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
-from napari_biomedparse.engine.resample import unlay
 from napari_biomedparse.engine.results import ObjectMask, overlap
-from napari_biomedparse.engine.tiling import Blend
+from napari_biomedparse.engine.tables import table_of
+from napari_biomedparse.engine.tiling import Mosaic, nearest_first
 from napari_biomedparse.engine.views import Batch, EncodedImage, View
-from napari_biomedparse.model.biomedparse import BiomedParse, DecodedPrompts
+from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.model.mask_decoder import ImageFeatures
 from napari_biomedparse.model.text_encoder import TextFeatures
@@ -30,17 +32,16 @@ from napari_biomedparse.weights import locate
 
 # Encodings are kept for further prompts while they fit in this many bytes.
 KEPT_BYTES = 1 << 30
-# Prompts are decoded together while their intermediate results fit in this many bytes.
-DECODED_BYTES = 1 << 29
 # Words that name nothing in a biomedical image. What they find is found whatever one asks for.
 NONSENSE = "hello world"
 
 
 class Step(NamedTuple):
-    """Progress of a run: tiles decoded so far, and in all."""
+    """Progress of a run: tiles decoded so far, and in all; and a function that returns the masks as far as they are."""
 
     done: int
     total: int
+    preview: Callable[[], list[ObjectMask]]
 
 
 class Predictor:
@@ -109,7 +110,7 @@ class Predictor:
         """
         path = locate(name)
         model = load_model(path)
-        return cls(model, device, precision, _table_of(path, model), cache_bytes)
+        return cls(model, device, precision, table_of(path, model.config.name), cache_bytes)
 
     def encode(
         self,
@@ -196,12 +197,16 @@ class Predictor:
         fit: Fit = "pad",
         intensity: Intensity = "auto",
         modality: str | None = None,
+        near: tuple[float, float] | None = None,
     ) -> Generator[Step, None, list[ObjectMask]]:
-        """Do :meth:`segment` one tile at a time: yields progress, returns the masks, can be abandoned between."""
+        """Do :meth:`segment` one batch of tiles at a time: yields progress, returns the masks, can be abandoned.
+
+        ``near``, a row and a column of the image, is where it begins; that changes nothing of the result.
+        """
         check_prompts(prompts)
         if not isinstance(image, EncodedImage):
             image = self.encode(image, fit, intensity, scales=())
-        return self._answer(image, words_for(prompts, modality, self.table), list(prompts))
+        return self._answer(image, words_for(prompts, modality, self.table), list(prompts), near)
 
     def recognize(
         self,
@@ -238,20 +243,37 @@ class Predictor:
         ImageError
             If the array is not an image.
         """
-        if modality is not None:
-            modality = self.table.modality(modality)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image, fit, intensity, scales=())
         scores: dict[str, float] = {}
-        if modality is None and self.table.classifier:
-            if encoded.rgb.min() == encoded.rgb.max():
-                raise cannot_guess(self.table)
-            scores = classify_modality(self.table.classifier, self.describe(encoded))
-            modality = next(name for name in scores if name in self.table.lists)
-        elif modality is None:
-            modality, scores = guess_modality(self.table, encoded.rgb, lambda names: self.segment(encoded, names))
+        if modality is None:
+            modality, scores = self.guess(encoded)
+        modality = self.table.modality(modality)
         masks = self.segment(encoded, self.table.lists[modality])
-        p_values = [presence(mask, encoded.rgb, self.table.distributions(modality, mask.prompt)) for mask in masks]
-        return Recognition(modality, scores, tuple(judge(masks, p_values, limit)))
+        return Recognition(modality, scores, tuple(judge(masks, self.presences(encoded, masks, modality), limit)))
+
+    def guess(self, image: EncodedImage) -> tuple[str, dict[str, float]]:
+        """Guess what kind of image this is.
+
+        Returns
+        -------
+        tuple
+            One of the table's modalities, and the scores of all that were tried, best first.
+
+        Raises
+        ------
+        ModalityError
+            If none fits.
+        """
+        if self.table.classifier:
+            if image.rgb.min() == image.rgb.max():
+                raise cannot_guess(self.table)
+            scores = classify_modality(self.table.classifier, self.describe(image))
+            return next(name for name in scores if name in self.table.lists), scores
+        return guess_modality(self.table, image.rgb, lambda names: self.segment(image, names))
+
+    def presences(self, image: EncodedImage, masks: Sequence[ObjectMask], modality: str) -> list[float | None]:
+        """Return each mask's p-value of the presence test in one of the table's modalities, None where unknown."""
+        return [presence(mask, image.rgb, self.table.distributions(modality, mask.prompt)) for mask in masks]
 
     def describe(self, image: EncodedImage) -> NDArray[np.float64]:
         """Return numbers that tell kinds of images apart: see :func:`~napari_biomedparse.engine.modality.describe`."""
@@ -286,7 +308,8 @@ class Predictor:
             view = encoded.view("organ", self.model.config)
             features, _ = self._features(encoded, view, view.batches[0])
             text = self._encode_text(prompts)
-            found = torch.cat([decoded.text[0] for decoded in self._decode(features, text)])
+            parts = decode(self.model, features, text, self.precision, self.device)
+            found = torch.cat([decoded.text[0] for decoded in parts])
             probabilities = self.model.classify(found, self._classes)[:, 1:].tolist()
         rows = [dict(zip(names, row, strict=True)) for row in probabilities]
         return [dict(sorted(row.items(), key=lambda entry: -entry[1])) for row in rows]
@@ -303,35 +326,59 @@ class Predictor:
             raise ValueError(f"The model {self.model.config.name!r} was not trained to recognise meta-objects.")
 
     def _answer(
-        self, encoded: EncodedImage, words: dict[str, tuple[str, ...]], prompts: list[str]
+        self,
+        encoded: EncodedImage,
+        words: dict[str, tuple[str, ...]],
+        prompts: list[str],
+        near: tuple[float, float] | None,
     ) -> Generator[Step, None, list[ObjectMask]]:
         asked = list(dict.fromkeys(word for prompt in prompts for word in words[prompt]))
-        answers = dict(zip(asked, (yield from self._run(encoded, asked)), strict=True))
-        return [unite(prompt, words[prompt], answers) for prompt in prompts]
 
-    def _run(self, encoded: EncodedImage, prompts: list[str]) -> Generator[Step, None, list[ObjectMask]]:
+        def united(answers: dict[str, ObjectMask]) -> list[ObjectMask]:
+            return [unite(prompt, words[prompt], answers) for prompt in prompts]
+
+        return united((yield from self._run(encoded, asked, near, united)))
+
+    def _run(
+        self,
+        encoded: EncodedImage,
+        prompts: list[str],
+        near: tuple[float, float] | None,
+        united: Callable[[dict[str, ObjectMask]], list[ObjectMask]],
+    ) -> Generator[Step, None, dict[str, ObjectMask]]:
         by_scale: dict[Scale, list[str]] = {}
         for prompt in dict.fromkeys(prompts):
             by_scale.setdefault(scale_of(prompt), []).append(prompt)
         views = {scale: encoded.view(scale, self.model.config) for scale in by_scale}
         total = sum(len(view.tiles) for view in views.values())
         done = 0
-        yield Step(done, total)
         found: dict[str, ObjectMask] = {}
+        nothing = np.zeros(encoded.shape, np.float32)
+
+        def preview(asked: Sequence[str] = (), mosaic: Mosaic | None = None) -> list[ObjectMask]:
+            masks = {prompt: ObjectMask(prompt, nothing) for prompt in prompts} | found
+            if mosaic is not None:
+                masks |= {name: ObjectMask(name, plane) for name, plane in zip(asked, mosaic.result(), strict=False)}
+            return united(masks)
+
+        yield Step(done, total, preview)
         for scale, asked in by_scale.items():
             view = views[scale]
             key = ("control", encoded.content, view.zoom)
             control = self.cache.get(key, np.ndarray)
             cored = [place for place, prompt in enumerate(asked) if self._knows_cores(prompt)]
             text = self._encode_text(asked if control is not None else [*asked, NONSENSE])
-            blend = Blend(len(text.tokens) + len(cored), encoded.shape, view.overlap)
-            for batch in view.batches:
+            mosaic = Mosaic(view.tiles, len(text.tokens) + len(cored), encoded.shape, view.overlap)
+            for batch in nearest_first(view.batches, near) if near else view.batches:
                 features, frame = self._features(encoded, view, batch)
-                for tile, probabilities in zip(batch, self._probabilities(features, frame, text, cored), strict=True):
-                    blend.add(tile, probabilities)
+                with torch.inference_mode():
+                    parts = decode(self.model, features, text, self.precision, self.device, bool(cored))
+                    tiles = probabilities(parts, frame, self.model.config.input_size, cored)
+                for tile, answers in zip(batch, tiles, strict=True):
+                    mosaic.add(tile, answers)
                 done += len(batch)
-                yield Step(done, total)
-            planes = blend.result()
+                yield Step(done, total, partial(preview, asked, mosaic))
+            planes = mosaic.result()
             if control is None:
                 control = planes[len(asked)] > 0.5
                 self.cache.put(key, control)
@@ -339,7 +386,7 @@ class Predictor:
             for place, prompt in enumerate(asked):
                 plane = planes[place]
                 found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control), cores.get(place))
-        return [found[prompt] for prompt in prompts]
+        return found
 
     def _knows_cores(self, prompt: str) -> bool:
         found = find_object(prompt)
@@ -362,40 +409,3 @@ class Predictor:
     @torch.inference_mode()
     def _encode_text(self, prompts: Sequence[str]) -> TextFeatures:
         return self.model.encode_text([normalise(prompt) for prompt in prompts])
-
-    @torch.inference_mode()
-    def _probabilities(
-        self, features: ImageFeatures, frame: Frame, text: TextFeatures, cored: Sequence[int]
-    ) -> NDArray[np.float32]:
-        """Return the probabilities of P prompts on B tiles, then those of the cores of some, (B, P + cored, h, w)."""
-        decoded = list(self._decode(features, text, bool(cored)))
-        logits = [part.logits for part in decoded]
-        if cored:
-            logits.append(torch.cat([part.cores for part in decoded if part.cores is not None], dim=1)[:, list(cored)])
-        together = logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)
-        size = self.model.config.input_size
-        probabilities: NDArray[np.float32] = unlay(together.float(), frame, size).sigmoid_().cpu().numpy()
-        return probabilities
-
-    def _decode(self, features: ImageFeatures, text: TextFeatures, cores: bool = False) -> Iterator[DecodedPrompts]:
-        """Decode prompts, as many at a time as fit in memory."""
-        config = self.model.config
-        # Per tile and prompt: what each query sees of the finest level (logits, sum and mask), and its nine taps.
-        each = config.mask_decoder.queries * (config.input_size // 8) ** 2 * 9 + (config.input_size // 4) ** 2 * 36
-        together = max(1, DECODED_BYTES // (each * len(features.finest)))
-        with arithmetic("float32" if self.device.type == "cpu" else self.precision, self.device):
-            for first in range(0, len(text.tokens), together):
-                yield self.model.decode(features, text.part(first, first + together), cores)
-
-
-def table_path(weights: Path) -> Path:
-    """Return where a model's own table for recognition lies: beside its weights."""
-    return weights.with_suffix(".recognition.json")
-
-
-def _table_of(weights: Path, model: BiomedParse) -> RecognitionTable | None:
-    """Return the table beside the weights, or the published one for the published model."""
-    beside = table_path(weights)
-    if beside.is_file():
-        return RecognitionTable.read(beside)
-    return RecognitionTable.published() if model.config.name == "biomedparse-v1" else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -96,5 +98,54 @@ class Blend:
         self._weight[tile.slices] += window
 
     def result(self) -> NDArray[np.float32]:
-        """Return the blended planes, (planes, H, W)."""
-        return self._sum / self._weight if self._whole is None else self._whole
+        """Return the blended planes, (planes, H, W); 0 where no tile has come yet."""
+        if self._whole is not None:
+            return self._whole
+        blended: NDArray[np.float32] = self._sum / np.maximum(self._weight, np.finfo(np.float32).tiny)
+        return blended
+
+
+class Mosaic:
+    """Tiles that come in any order, blended in the order they were planned in.
+
+    Sums of floating-point numbers depend on their order: so the result is the same, bit for bit, whichever part of an
+    image was looked at first.
+
+    Parameters
+    ----------
+    tiles
+        As planned.
+    planes, shape, overlap
+        As for :class:`Blend`.
+    """
+
+    def __init__(self, tiles: Sequence[Tile], planes: int, shape: tuple[int, int], overlap: int) -> None:
+        self._waiting = list(reversed(tiles))
+        self._held: dict[Tile, NDArray[np.float32]] = {}
+        self._blend = Blend(planes, shape, overlap)
+
+    def add(self, tile: Tile, values: NDArray[np.float32]) -> None:
+        """Add a tile's values, (planes, tile.height, tile.width)."""
+        self._held[tile] = values
+        while self._waiting and self._waiting[-1] in self._held:
+            planned = self._waiting.pop()
+            self._blend.add(planned, self._held.pop(planned))
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the blended planes, (planes, H, W); 0 where no tile has come yet."""
+        if not self._held:
+            return self._blend.result()
+        so_far = deepcopy(self._blend)
+        for tile, values in self._held.items():
+            so_far.add(tile, values)
+        return so_far.result()
+
+
+def nearest_first(batches: Sequence[tuple[Tile, ...]], near: tuple[float, float]) -> list[tuple[Tile, ...]]:
+    """Return batches of tiles, those nearest to a point (row, column) first."""
+
+    def distance(batch: tuple[Tile, ...]) -> float:
+        middles = ((tile.top + tile.height / 2, tile.left + tile.width / 2) for tile in batch)
+        return min((row - near[0]) ** 2 + (column - near[1]) ** 2 for row, column in middles)
+
+    return sorted(batches, key=distance)

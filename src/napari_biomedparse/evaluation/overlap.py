@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows and columns of a box.
-Place = tuple["slice[int, int, None]", "slice[int, int, None]"]
+from napari_biomedparse.engine.shape import Place, box_of
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -29,14 +28,6 @@ def box_iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     sides = [min(a.stop, b.stop) - max(a.start, b.start) for a, b in zip(one, two, strict=True)]
     both = max(0, sides[0]) * max(0, sides[1])
     return both / (_area(one) + _area(two) - both)
-
-
-def box_of(mask: NDArray[np.bool_]) -> Place | None:
-    """Return the rows and columns of the smallest box around a mask, None where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return None
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _area(box: Place) -> int:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.engine.shape import Shape, shape_of
 from napari_biomedparse.evaluation.instances import ObjectCounts, count_objects
 from napari_biomedparse.evaluation.overlap import box_iou, dice, iou
 from napari_biomedparse.evaluation.presence import presence_score
-from napari_biomedparse.evaluation.shape import Shape, shape_of
 from napari_biomedparse.evaluation.surface import assd
 from napari_biomedparse.training.dataset import Example
 

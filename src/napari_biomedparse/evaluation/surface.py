@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from napari_biomedparse.evaluation.overlap import box_of
+from napari_biomedparse.engine.shape import box_of
 
 
 def assd(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float | None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from napari_biomedparse import __version__
 from napari_biomedparse.engine.boxes import Box
 from napari_biomedparse.engine.labels import LabelImage
-from napari_biomedparse.engine.measure import Row
 
 
 class CocoDataset:
@@ -24,7 +23,8 @@ class CocoDataset:
     model
         Name of the model, kept in the file.
     groups
-        What is looked for in the images: prompt -> the group it belongs to, empty if unknown. Each becomes a category.
+        What is looked for in the images: prompt -> the group it belongs to, empty if unknown. Each becomes a category,
+        and so does any other prompt that comes up.
     """
 
     def __init__(self, model: str, groups: Mapping[str, str]) -> None:
@@ -34,7 +34,7 @@ class CocoDataset:
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
 
-    def add(self, image: Path, labels: LabelImage, rows: Sequence[Row]) -> None:
+    def add(self, image: Path, labels: LabelImage, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add an image and an annotation per row.
 
         Parameters
@@ -46,24 +46,51 @@ class CocoDataset:
         rows
             Their measurements, as :func:`~napari_biomedparse.engine.measure.measure_objects` gives them.
         """
-        height, width = labels.values.shape
+        self.add_plane(image.name, labels.values, rows)
+
+    def add_plane(
+        self,
+        name: str,
+        values: NDArray[np.integer[Any]],
+        rows: Sequence[Mapping[str, Any]],
+        place: Mapping[str, int] | None = None,
+    ) -> None:
+        """Add a plane of an image and an annotation per row.
+
+        Parameters
+        ----------
+        name
+            Of the image file.
+        values
+            Labels (H, W).
+        rows
+            ``label``, ``prompt``, ``area_px``, the box as ``bbox_top_px`` and so on, and ``mean_probability`` if known.
+        place
+            Where the plane lies in the image, such as its ``frame``; kept beside the image's name. Its objects keep
+            their ``label`` then, which tells what belongs together.
+        """
+        height, width = values.shape
         number = len(self._images) + 1
-        self._images.append({"id": number, "file_name": image.name, "width": width, "height": height})
+        self._images.append({"id": number, "file_name": name, "width": width, "height": height, **(place or {})})
         for row in rows:
-            box = _box(row)
+            prompt, box = str(row["prompt"]), _box(row)
+            self._groups.setdefault(prompt, "")
             annotation = {
                 "id": len(self._annotations) + 1,
                 "image_id": number,
-                "category_id": self._categories[str(row["prompt"])],
+                "category_id": self._categories.setdefault(prompt, len(self._categories) + 1),
                 "bbox": box.xywh,
                 "area": row["area_px"],
-                "score": box.score,
                 "iscrowd": 0,
                 "segmentation": {
-                    "counts": run_lengths(labels.values, int(row["label"]), box),
+                    "counts": run_lengths(values, int(row["label"]), box),
                     "size": [height, width],
                 },
             }
+            if row.get("mean_probability") is not None:
+                annotation["score"] = box.score
+            if place:
+                annotation["label"] = row["label"]
             self._annotations.append(annotation)
 
     def write(self, path: Path) -> None:
@@ -77,21 +104,21 @@ class CocoDataset:
             ],
             "annotations": self._annotations,
         }
-        path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _box(row: Row) -> Box:
+def _box(row: Mapping[str, Any]) -> Box:
     top, left, bottom, right = (int(row[f"bbox_{side}_px"]) for side in ("top", "left", "bottom", "right"))
-    return Box(top, left, bottom, right, float(row["mean_probability"]))
+    return Box(top, left, bottom, right, float(row.get("mean_probability") or 0.0))
 
 
-def run_lengths(values: NDArray[np.int32], value: int, box: Box) -> list[int]:
+def run_lengths(values: NDArray[np.integer[Any]], value: int, box: Box) -> list[int]:
     """Return the lengths of the runs of other pixels and of those equal to ``value``, by turns, down the columns.
 
     Parameters
     ----------
     values
-        int32 (H, W).
+        (H, W).
     value
         The value whose pixels are meant; they lie in ``box``.
     box

@@ -87,6 +87,39 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     return Picture(path, pixels, size)
 
 
+def read_array(path: str | Path, axes: str, rgb: bool = False) -> Any:
+    """Return a whole image as a lazy array (dask).
+
+    Parameters
+    ----------
+    path
+        Any file that bioio and its installed plug-ins read.
+    axes
+        The wanted axes in order, a letter of T, C, Z, Y, X each; along others the file must have just one plane.
+    rgb
+        Whether colours, as a last axis, are wanted too.
+
+    Raises
+    ------
+    ReadError
+        If the file is missing or unreadable, or has not these axes.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ReadError(f"There is no file {path}.")
+    image = _open(path)
+    try:
+        order = str(image.dims.order)
+        counts = {letter: int(image.dims[letter][0]) for letter in order}
+        array = image.get_image_dask_data(axes + ("S" if rgb else ""))
+    except Exception as error:
+        raise ReadError(f"{path} cannot be read as {axes}: {_first_line(error)}") from error
+    lost = [letter for letter, count in counts.items() if count > 1 and letter not in axes and letter != "S"]
+    if lost or ("S" in counts) != rgb:
+        raise ReadError(f"{path} has the axes {order}, not {axes}{' and colours' if rgb else ''}.")
+    return array
+
+
 def _open(path: Path) -> Any:
     try:
         from bioio import BioImage as Reader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_biomedparse.engine.labels import LabelImage
-from napari_biomedparse.engine.measure import PixelSize, Row
-
-_OME_UNITS = {"um": "µm"}
+from napari_biomedparse.engine.measure import PixelSize
+from napari_biomedparse.engine.units import UNITS
 
 
 def write_labels(path: Path, labels: LabelImage, pixel_size: PixelSize | None = None) -> None:
@@ -34,7 +33,7 @@ def write_labels(path: Path, labels: LabelImage, pixel_size: PixelSize | None = 
     dtype = np.uint16 if labels.values.max(initial=0) < 1 << 16 else np.uint32
     metadata: dict[str, Any] = {"axes": "YX", "Name": path.name.removesuffix(".ome.tif")}
     if pixel_size:
-        unit = _OME_UNITS.get(pixel_size.unit, pixel_size.unit)
+        unit = UNITS[pixel_size.unit].symbol if pixel_size.unit in UNITS else pixel_size.unit
         metadata |= {"PhysicalSizeY": pixel_size.y, "PhysicalSizeYUnit": unit}
         metadata |= {"PhysicalSizeX": pixel_size.x, "PhysicalSizeXUnit": unit}
     partial = path.with_name(path.name.removesuffix(".ome.tif") + ".partial.ome.tif")
@@ -52,8 +51,8 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_table(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Write rows as CSV with the given columns, also when there is no row."""
+def write_table(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
+    """Write rows as CSV with the given columns, also when there is no row; None becomes an empty cell."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

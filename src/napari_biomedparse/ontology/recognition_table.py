@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from napari_biomedparse.ontology.lookup import find_object
 from napari_biomedparse.ontology.resolve import published_vocabulary
 
 # Alpha and beta of the Beta distributions of mean probability, red, green and blue inside an object's mask.
@@ -116,8 +117,12 @@ class RecognitionTable:
         return (exact or begun)[0]
 
     def distributions(self, modality: str, name: str) -> Distributions | None:
-        """Return an object's distributions, or None where they are not known."""
-        return self.presence.get((modality, name))
+        """Return an object's distributions, by its name or another one of it, or None where they are not known."""
+        if (modality, name) in self.presence:
+            return self.presence[modality, name]
+        meant = find_object(name)
+        same = (known for known in self.lists.get(modality, ()) if meant and find_object(known) == meant)
+        return self.presence.get((modality, next(same, "")))
 
 
 def _published(name: str) -> Any:

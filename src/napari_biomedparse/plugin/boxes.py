@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from napari.layers import Shapes
+from numpy.typing import NDArray
 
 from napari_biomedparse.engine.boxes import Box
-from napari_biomedparse.ontology import colour_of
-from napari_biomedparse.plugin.layers import ParsedLayer, place_above, transforms
+from napari_biomedparse.engine.follow import Findings
+from napari_biomedparse.engine.paint import Paint
+from napari_biomedparse.engine.selection import Place
+from napari_biomedparse.ontology import find_object
+from napari_biomedparse.plugin.layers import place_above, transforms
+from napari_biomedparse.plugin.result import Result
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -22,47 +28,91 @@ _COLUMNS = ["index", "prompt", "object", "score", "top", "left", "bottom", "righ
 _OF_PLANE, _OF_BOX = 1 / 300, 1 / 12
 
 
+@dataclass(frozen=True)
+class Boxed:
+    """A box and what it is around."""
+
+    place: Place
+    prompt: str
+    box: Box
+
+
+def find_boxes(findings: Findings, paint: Paint) -> Generator[list[Boxed], None, None]:
+    """Find the boxes of each prompt's separate objects, plane by plane."""
+    for place in sorted(findings.planes):
+        outcomes = findings.outcomes(place, paint)
+        found = []
+        for kept in findings.planes[place]:
+            if outcomes[kept.prompt] == "found":
+                boxes = kept.restore().boxes(paint.threshold_of(kept.prompt), instances=True)
+                found += [Boxed(place, kept.prompt, box) for box in boxes]
+        yield found
+
+
 class BoxLayer:
     """A shapes layer with the boxes of a result's objects.
 
     Parameters
     ----------
-    parsed
-        The result; its masks, plane and place in the viewer are used.
+    result
+        The result; its place in the viewer and its colours are used.
     """
 
-    def __init__(self, parsed: ParsedLayer) -> None:
-        self._parsed = parsed
-        source = parsed.plane.layer
+    def __init__(self, result: Result) -> None:
+        self._result = result
+        stack = result.findings.stack
         self.layer = Shapes(
-            ndim=source.ndim, name=f"{source.name} · BiomedParse · boxes", opacity=1, **transforms(source)
+            ndim=result.image.ndim,
+            name=f"{result.image.name} · BiomedParse · boxes",
+            opacity=1,
+            **transforms(result.image, stack.selection, stack.shape),
         )
 
-    def draw(self, boxes: Sequence[Sequence[Box]]) -> None:
-        """Replace the rectangles by those of ``boxes``, a sequence for each of the result's masks."""
-        masks, plane = self._parsed.masks, self._parsed.plane
-        objects = [(number, box) for number, found in enumerate(boxes) for box in found]
+    def draw(self, boxes: Sequence[Boxed]) -> None:
+        """Replace the rectangles."""
         self.layer.data = []
-        if objects:
+        colours = self._result.colours
+        stack = self._result.findings.stack
+        rows_part, columns_part = stack.selection.part(stack.shape)
+        top, left = rows_part.start, columns_part.start
+        if boxes:
             self.layer.add(
-                [plane.embed(box.corners) for _, box in objects],
+                [self._corners(entry, top, left) for entry in boxes],
                 shape_type="rectangle",
-                edge_width=_edge_width([box for _, box in objects], max(masks[0].probability.shape)),
-                edge_color=[colour_of(masks[number].prompt, number + 1) for number, _ in objects],
+                edge_width=_edge_width([entry.box for entry in boxes], max(stack.selection.plane_shape(stack.shape))),
+                edge_color=[colours[entry.prompt] for entry in boxes],
                 face_color="transparent",
             )
         rows = []
-        for index, (number, box) in enumerate(objects, start=1):
-            mask = masks[number]
-            rows.append((index, mask.prompt, mask.object.id if mask.object else "", box.score, *box[:4]))
+        for index, entry in enumerate(boxes, start=1):
+            meant, box = find_object(entry.prompt), entry.box
+            sides = (box.top + top, box.left + left, box.bottom + top, box.right + left)
+            rows.append((index, entry.prompt, meant.id if meant else "", box.score, *sides))
         self.layer.features = pd.DataFrame(rows, columns=_COLUMNS)
 
     def add_to(self, viewer: ViewerModel) -> Shapes:
         """Show the layer right above the labels; what is selected stays so, as the labels are what is worked with."""
         active = viewer.layers.selection.active
-        place_above(viewer, self.layer, self._parsed.layer)
+        labels = [entry.layer for entry in self._result.layers.values() if entry.layer in viewer.layers]
+        place_above(viewer, self.layer, max(labels, key=viewer.layers.index) if labels else self._result.image)
         viewer.layers.selection.active = active
         return self.layer
+
+    def _corners(self, entry: Boxed, top: int, left: int) -> NDArray[np.float64]:
+        """Return a box's corners in the layer's data, (4, ndim)."""
+        selection = self._result.findings.stack.selection
+        at = dict(zip(selection.free, entry.place, strict=True))
+        corners = np.empty((4, len(selection.axes)))
+        for axis, letter in enumerate(selection.axes):
+            if letter == selection.rows:
+                corners[:, axis] = entry.box.corners[:, 0] + top
+            elif letter == selection.columns:
+                corners[:, axis] = entry.box.corners[:, 1] + left
+            else:
+                # A shape lies on one channel only: the one that was parsed.
+                channel = selection.channels[0].index if selection.channels else 0
+                corners[:, axis] = at.get(letter, channel)
+        return corners
 
 
 def _edge_width(boxes: Sequence[Box], side: int) -> float:

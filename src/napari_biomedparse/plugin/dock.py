@@ -1,37 +1,51 @@
-"""The dock: puts the small widgets together and starts runs."""
+"""The dock: puts the small widgets together and ties them to the controller."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari.utils import progress
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QShortcut, QVBoxLayout, QWidget
-from superqt import QLabeledDoubleSlider
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from superqt import QCollapsible
 
-from napari_biomedparse.engine.preprocess import ImageError
-from napari_biomedparse.engine.session import Session
-from napari_biomedparse.ontology import find_object
-from napari_biomedparse.plugin.layers import ParsedLayer
-from napari_biomedparse.plugin.planes import Plane, shown_plane
+from napari_biomedparse.engine.session import shared_session
+from napari_biomedparse.ontology import published_vocabulary
+from napari_biomedparse.plugin.controller import Controller, Output
+from napari_biomedparse.plugin.planning import picture
+from napari_biomedparse.plugin.result_actions import ResultActions
+from napari_biomedparse.plugin.selecting import Choices
+from napari_biomedparse.plugin.settings import Settings, load, save
+from napari_biomedparse.plugin.widgets.actions_box import ActionsBox
 from napari_biomedparse.plugin.widgets.boxes_switch import BoxesSwitch
+from napari_biomedparse.plugin.widgets.finetune_panel import FinetunePanel
 from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
-from napari_biomedparse.plugin.widgets.prompt_line import PromptLine
-from napari_biomedparse.plugin.worker import Failure, parse_plane
+from napari_biomedparse.plugin.widgets.looks_box import LooksBox
+from napari_biomedparse.plugin.widgets.modality_chooser import ModalityChooser
+from napari_biomedparse.plugin.widgets.model_box import ModelBox
+from napari_biomedparse.plugin.widgets.naming import named
+from napari_biomedparse.plugin.widgets.objects_box import ObjectsBox
+from napari_biomedparse.plugin.widgets.prompt_chips import PromptChips
+from napari_biomedparse.plugin.widgets.reading_box import ReadingBox
+from napari_biomedparse.plugin.widgets.results_table import ResultsTable
+from napari_biomedparse.plugin.widgets.run_progress import RunProgress
+from napari_biomedparse.plugin.widgets.scope_chooser import ScopeChooser
+from napari_biomedparse.plugin.widgets.threshold_slider import ShareSlider
+from napari_biomedparse.plugin.worker import Job, start_thread
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.qt.threading import GeneratorWorker
 
-    from napari_biomedparse.engine.results import ObjectMask
-
-# Milliseconds without a move of the slider after which the table follows the labels.
+# Milliseconds without a move of the slider after which all else follows what is shown.
 SETTLED = 200
+# Pixels of the table's height, for a few rows.
+TABLE_HEIGHT = 170
 
 
 class ParseDock(QWidget):
-    """Type what to look for, get a labels layer.
+    """Type what to look for, get labels.
 
     Parameters
     ----------
@@ -42,178 +56,303 @@ class ParseDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._session = Session()
-        self._worker: GeneratorWorker | None = None
-        self._parsed: ParsedLayer | None = None
-
-        self.image = self._named(ImageChooser(viewer), "image", "Image layer to parse")
-        self.prompt = self._named(PromptLine(), "prompt", "What to look for")
-        self.parse = self._named(QPushButton("Parse"), "parse", "Find the objects on the shown plane (Enter)")
-        self.cancel = self._named(QPushButton("Cancel"), "cancel", "Stop the run (Esc)")
-        self.progress = self._named(QProgressBar(), "progress", "Progress of the run")
-        self.threshold = self._named(
-            QLabeledDoubleSlider(Qt.Orientation.Horizontal), "threshold", "Probability above which a pixel is labelled"
-        )
-        self.threshold.setRange(0, 1)
-        self.threshold.setSingleStep(0.01)
-        self.threshold.setValue(0.5)
-        self.boxes = self._named(BoxesSwitch(viewer), "boxes", "Also draw a box around every object found")
-        self.status = self._named(QLabel(), "status", "State of the plugin")
-        self.status.setWordWrap(True)
+        self._session = shared_session()
+        self._activity: progress | None = None
+        self._looking: Job | None = None
+        self.controller = Controller(viewer, self._session, start_thread)
+        self.actions = ResultActions(viewer, self.controller, start_thread)
+        self._make_controls()
         self._lay_out()
-
-        self._table_timer = QTimer(self, singleShot=True, interval=SETTLED)
-        self._table_timer.timeout.connect(self._describe)
-        self.parse.clicked.connect(self._start)
-        self.prompt.returnPressed.connect(self._start)
-        self.cancel.clicked.connect(self._cancel)
-        self.threshold.valueChanged.connect(self._repaint)
-        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
-        escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        escape.activated.connect(self._cancel)
-        self.image.currentIndexChanged.connect(self._refresh_controls)
-        viewer.layers.events.removed.connect(self._forget_deleted)
-        self._rest()
+        self._settle_timer = QTimer(self, singleShot=True, interval=SETTLED)
+        self._connect()
+        self._restore(load())
+        self._refresh()
         self.status.setText("Ready. The model is loaded with the first run.")
 
-    @staticmethod
-    def _named(widget: Any, name: str, description: str) -> Any:
-        widget.setObjectName(name)
-        widget.setAccessibleName(description)
-        widget.setToolTip(description)
-        return widget
+    def _make_controls(self) -> None:
+        viewer = self._viewer
+        self.models = ModelBox()
+        self.image = named(ImageChooser(viewer), "image", "Image layer to parse")
+        self.modality = named(ModalityChooser(), "modality", "Kind of image; guessed if left at Auto")
+        self.scope = named(ScopeChooser(), "scope", "What of the image is parsed")
+        self.estimate = named(QLabel(), "estimate", "What a run has to do")
+        self.estimate.setWordWrap(True)
+        self.chips = PromptChips()
+        self.prompt = named(self.chips.line, "prompt", "What to look for")
+        self.parse = named(QPushButton("Parse"), "parse", "Find the objects that the words name (Enter)")
+        self.recognize = named(QPushButton("Recognize all"), "recognize", "Look for every object known in such images")
+        self.cancel = named(QPushButton("Cancel"), "cancel", "Stop the run (Esc)")
+        self.progress = named(RunProgress(), "progress", "Progress of the run")
+        self.results = named(ResultsTable(), "results", "What was found")
+        self.results.setMinimumHeight(TABLE_HEIGHT)
+        self.threshold = named(ShareSlider(0.5), "threshold", "Probability above which a pixel is labelled")
+        self.presence = named(
+            ShareSlider(0.0), "presence", "How much what was found must look like the object; below it is left out"
+        )
+        self.objects = ObjectsBox()
+        self.boxes = named(BoxesSwitch(viewer, start_thread), "boxes", "Also draw a box around every object found")
+        self.looks = LooksBox()
+        self.buttons = ActionsBox()
+        self.reading = ReadingBox()
+        self.finetune = FinetunePanel(viewer)
+        self.status = named(QLabel(), "status", "State of the plugin")
+        self.status.setWordWrap(True)
 
     def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.parse, 2)
-        buttons.addWidget(self.cancel, 1)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Model", self.models)
         form.addRow("Image", self.image)
-        form.addRow("Find", self.prompt)
-        form.addRow(buttons)
-        form.addRow(self.progress)
-        form.addRow("Threshold", self.threshold)
-        form.addRow("", self.boxes)
-        form.addRow(self.status)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addStretch()
+        form.addRow("Modality", self.modality)
+        form.addRow("Scope", self.scope)
+        form.addRow("", self.estimate)
+        form.addRow("Find", self.chips)
+        buttons = QHBoxLayout()
+        for button in (self.parse, self.recognize, self.cancel):
+            buttons.addWidget(button)
+        sliders = QFormLayout()
+        sliders.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        sliders.addRow("Threshold", self.threshold)
+        sliders.addRow("Presence", self.presence)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        for part in (self.progress, self.status, self.results):
+            column.addWidget(part)
+        column.addLayout(sliders)
+        column.addWidget(self.objects)
+        column.addWidget(self.boxes)
+        column.addWidget(self.buttons)
+        for title, widget in (("Layers", self.looks), ("Reading", self.reading), ("Fine-tune", self.finetune)):
+            section = QCollapsible(title)
+            section.setObjectName(f"section_{title.lower()}")
+            section.setDuration(0)
+            section.addWidget(widget)
+            column.addWidget(section)
+            if widget is self.reading:
+                section.toggled.connect(lambda _open: self._look())
+                self._reading_section = section
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
         self.setMinimumWidth(300)
 
-    def _refresh_controls(self, _index: int = 0) -> None:
-        running = self._worker is not None
-        self.parse.setEnabled(not running and self.image.layer is not None)
-        self.cancel.setEnabled(running)
-        self.threshold.setEnabled(self._parsed is not None)
+    def _connect(self) -> None:
+        control = self.controller
+        control.started.connect(self._on_started)
+        control.advanced.connect(self._on_advanced)
+        control.ended.connect(self._on_ended)
+        control.said.connect(self._say)
+        control.changed.connect(self._on_changed)
+        self.actions.said.connect(self._say)
+        self.parse.clicked.connect(self._start)
+        self.chips.submitted.connect(self._start)
+        self.chips.changed.connect(self._plan)
+        self.recognize.clicked.connect(self._start_recognizing)
+        self.cancel.clicked.connect(control.cancel)
+        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        escape.activated.connect(control.cancel)
+        self.threshold.valueChanged.connect(lambda value: self._change(threshold=value))
+        self.presence.valueChanged.connect(lambda value: self._change(presence=value))
+        self.objects.changed.connect(lambda values: self._change(**values))
+        self._settle_timer.timeout.connect(self._settle)
+        self.results.threshold_changed.connect(self._change_one)
+        self.results.visibility_changed.connect(control.set_visible)
+        self.results.reviewed.connect(lambda prompt, verdict: control.review(prompt, verdict or None))
+        self.results.chosen.connect(self.actions.go_to)
+        self.looks.changed.connect(self._change_looks)
+        self.objects.link.toggled.connect(lambda _on: self._change_looks())
+        self.models.changed.connect(self._change_model)
+        self.finetune.saved.connect(lambda _name: self.models.refill())
+        self.image.currentIndexChanged.connect(lambda _index: self._change_image())
+        self.modality.currentIndexChanged.connect(lambda _index: self.chips.set_modality(self.modality.modality))
+        for signal in (self.scope.currentIndexChanged, self.reading.changed):
+            signal.connect(lambda *_: self._plan())
+        self.reading.changed.connect(self._look)
+        self._viewer.dims.events.current_step.connect(self._look)
+        self.buttons.measure.clicked.connect(self.actions.measure)
+        self.buttons.export.clicked.connect(lambda: self.actions.export(self))
+        self.buttons.undo.clicked.connect(control.undo)
+        self.buttons.script.clicked.connect(self.actions.copy_script)
+        self.buttons.command.clicked.connect(self.actions.copy_command)
+        self.buttons.again.clicked.connect(lambda: self.actions.run_again(self.image.layer))
+
+    def _choices(self) -> Choices:
+        reading = self.reading
+        return Choices(self.scope.scope, reading.chosen_axes, reading.mixed, reading.window_chosen)
 
     def _start(self) -> None:
-        if self._worker is not None:
-            return
-        prompts = self.prompt.prompts
+        prompts = self.chips.prompts
         if not prompts:
-            self._refuse("Type what to look for first, for example: nuclei")
+            self.controller.refuse("Type what to look for first, for example: nuclei")
             return
-        if self.image.layer is None:
-            self._refuse("Open an image first, or choose one from File > Open Sample > BiomedParse.")
+        self.chips.remember()
+        self._find(prompts)
+
+    def _start_recognizing(self) -> None:
+        self._find([])
+
+    def _find(self, prompts: list[str]) -> None:
+        try:
+            choices = self._choices()
+        except ValueError as error:
+            self.controller.refuse(str(error))
+            return
+        self.controller.find(self.image.layer, prompts, choices, self.modality.modality)
+
+    def _change(self, **changes: Any) -> None:
+        self.controller.set_paint(**changes)
+        self._settle_timer.start()
+
+    def _change_one(self, prompt: str, threshold: float | None) -> None:
+        self.controller.set_threshold_of(prompt, threshold)
+        self._settle_timer.start()
+
+    def _settle(self) -> None:
+        self.controller.settle()
+        self.boxes.refresh()
+
+    def _change_looks(self) -> None:
+        looks = self.looks
+        link = self.objects.link.isChecked()
+        self.controller.set_output(Output(looks.one_layer_each.isChecked(), looks.palette_kind.currentData(), link))
+        self._change(rule=looks.rule.currentData())
+
+    def _change_model(self) -> None:
+        name = self.models.model_name
+        self._session.use(name, self.models.device_name)
+        self.modality.offer(name)
+        self.chips.set_vocabulary(published_vocabulary() if name == "biomedparse-v1" else None)
+
+    def _change_image(self) -> None:
+        self.reading.follow(self.image.layer)
+        self._plan()
+        self._look()
+        self._refresh()
+
+    def _plan(self) -> None:
+        """Say what a run has to do."""
+        try:
+            plan = self.controller.plan(self.image.layer, self.chips.prompts, self._choices())
+        except ValueError as error:
+            plan = str(error)
+        note = self.reading.note.text()
+        plan = "\n".join(filter(None, [plan, note if note != plan else ""]))
+        self.estimate.setText(plan)
+        self.estimate.setVisible(bool(plan))
+
+    def _look(self, _event: Any = None) -> None:
+        """Show what the model sees, if anybody is looking."""
+        if self._looking is not None:
+            self._looking.quit()
+            self._looking = None
+        if not self._reading_section.isExpanded() or self.image.layer is None:
             return
         try:
-            plane = shown_plane(self._viewer, self.image.layer)
-            lazy = plane.lazy()
-        except ImageError as error:
-            self._refuse(str(error))
+            work = picture(self._viewer, self.image.layer, self._choices())
+        except ValueError:
+            self.reading.show_picture(None)
             return
-        worker = parse_plane(self._session, plane, lazy, prompts)
-        worker.yielded.connect(self._advance)
-        # The slots take the worker along, so that a result that comes late is not taken for the current run's.
-        worker.returned.connect(lambda outcome: self._show(worker, plane, outcome))
-        worker.finished.connect(lambda: self._finish(worker))
-        self._worker = worker
-        self.progress.setRange(0, 0)
-        self.status.setText(f"Looking for {', '.join(prompts)} on {plane.layer.name} …")
-        self._refresh_controls()
-        worker.start()
+        self._looking = start_thread(work, self.reading.show_picture, lambda _failure: None)
 
-    def _cancel(self) -> None:
-        if self._worker is None:
-            return
-        self._worker.quit()
-        self._worker = None
-        self._rest()
-        self.status.setText("Cancelled.")
+    def _on_started(self, what: str) -> None:
+        self.progress.start(what)
+        self._activity = progress(total=0, desc=f"BiomedParse: {what}")
+        self._refresh()
 
-    def _advance(self, step: Any) -> None:
-        if self._worker is not None:
-            self.progress.setTextVisible(True)
-            self.progress.setRange(0, step.total)
-            self.progress.setValue(step.done)
+    def _on_advanced(self, done: int, total: int) -> None:
+        self.progress.advance(done, total)
+        if self._activity is not None:
+            self._activity.total = total
+            self._activity.update(done - self._activity.n)
 
-    def _show(self, worker: GeneratorWorker, plane: Plane, masks: list[ObjectMask] | Failure) -> None:
-        if worker is not self._worker:
-            return
-        if isinstance(masks, Failure):
-            self._refuse(masks.sentence)
-            return
-        try:
-            parsed = ParsedLayer(plane, masks, self.threshold.value(), self._session.model)
-            parsed.add_to(self._viewer)
-        except MemoryError:
-            self._refuse(f"There is not enough memory for labels of the shape {plane.shape}; crop the image first.")
-            return
-        self._parsed = parsed
-        self.boxes.follow(parsed)
-        confident = [
-            f"{mask.prompt} (confidence {mask.confidence:.2f})" for mask in masks if mask.mask(parsed.threshold).any()
-        ]
-        absent = [mask.prompt for mask in masks if not mask.mask(parsed.threshold).any()]
-        deaf = [mask.prompt for mask in masks if not mask.depends_on_words]
-        unknown = [mask.prompt for mask in masks if find_object(mask.prompt) is None]
-        sentences = [f"Found {', '.join(confident)}."] if confident else []
-        sentences += [f"Not found: {', '.join(absent)}."] if absent else []
-        sentences += [f"Does not depend on your words: {', '.join(deaf)}."] if deaf else []
-        sentences += [f"Not in the vocabulary, so less certain: {', '.join(unknown)}."] if unknown else []
-        self.status.setText(" ".join(sentences))
+    def _on_ended(self) -> None:
+        self.progress.rest()
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None
+        self._plan()
+        self._refresh()
 
-    def _refuse(self, sentence: str) -> None:
+    def _on_changed(self, result: Any) -> None:
+        for slider, value in (
+            (self.threshold, self.controller.paint.threshold),
+            (self.presence, self.controller.paint.presence),
+        ):
+            slider.blockSignals(True)
+            slider.setValue(value)
+            slider.blockSignals(False)
+        self.results.set_rows(self.controller.rows)
+        self.boxes.follow(result)
+        self._refresh()
+
+    def _say(self, sentence: str, refusal: bool) -> None:
         self.status.setText(sentence)
-        show_warning(sentence)
+        if refusal:
+            show_warning(sentence)
 
-    def _finish(self, worker: GeneratorWorker) -> None:
-        if worker is self._worker:
-            self._worker = None
-            self._rest()
+    def _refresh(self) -> None:
+        """Allow what can be done now."""
+        running, there = self.controller.running, self.controller.result is not None
+        can_start = not running and self.image.layer is not None
+        self.parse.setEnabled(can_start)
+        self.recognize.setEnabled(can_start)
+        self.cancel.setEnabled(running)
+        self.threshold.setEnabled(there)
+        self.presence.setEnabled(there)
+        self.buttons.enable(there, running)
 
-    def _rest(self) -> None:
-        """Let the controls show that nothing runs."""
-        self.progress.reset()
-        self.progress.setRange(0, 1)
-        self.progress.setTextVisible(False)
-        self._refresh_controls()
+    def _restore(self, settings: Settings) -> None:
+        self.models.choose(settings.model, settings.device)
+        self._change_model()
+        self.scope.choose(settings.scope)
+        self.chips.history = [list(words) for words in settings.history]
+        self.threshold.setValue(settings.threshold)
+        self.objects.restore(settings)
+        self.looks.restore(settings)
+        self.boxes.setChecked(settings.boxes)
+        self.controller.set_paint(threshold=settings.threshold, **self.objects.values)
+        self._change_image()
 
-    def _repaint(self, value: float) -> None:
-        if self._parsed is not None:
-            self._parsed.paint(value)
-            self._table_timer.start()
-
-    def _describe(self) -> None:
-        if self._parsed is not None:
-            self._parsed.describe()
-            self.boxes.refresh()
-
-    def _forget_deleted(self, _event: Any = None) -> None:
-        """Forget the result when its layer has been deleted, so that the slider does not move a ghost."""
-        if self._parsed is not None and self._parsed.layer not in self._viewer.layers:
-            self._parsed = None
-            self._refresh_controls()
+    def _keep(self) -> None:
+        looks, objects = self.looks, self.objects
+        save(
+            Settings(
+                model=self.models.model_name,
+                device=self.models.device_name,
+                scope=self.scope.scope,
+                threshold=self.threshold.value(),
+                boxes=self.boxes.isChecked(),
+                one_layer_each=looks.one_layer_each.isChecked(),
+                palette=looks.palette_kind.currentData(),
+                rule=looks.rule.currentData(),
+                link=objects.link.isChecked(),
+                history=tuple(tuple(words) for words in self.chips.history),
+                **objects.values,
+            )
+        )
 
     def event(self, event: QEvent) -> bool:
         """Stop working when taken out of the window: napari then hides the widget but never closes it."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._leave()
+        elif event.type() == QEvent.Type.Hide and hasattr(self, "finetune"):
+            self._keep()
         return bool(super().event(event))
 
     def _leave(self) -> None:
-        self._cancel()
+        self._keep()
+        self.controller.leave()
         self.boxes.stop()
-        self._viewer.layers.events.removed.disconnect(self._forget_deleted)
+        self._on_ended()
+        self._viewer.dims.events.current_step.disconnect(self._look)
         self.image.disconnect_viewer()

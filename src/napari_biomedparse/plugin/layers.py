@@ -1,20 +1,22 @@
-"""From results to a labels layer: transforms, colours, names, a row per object."""
+"""From a result to a labels layer: transforms, colours, names, a row per object, the recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
 
-from napari_biomedparse.engine.labels import compose_labels
-from napari_biomedparse.engine.measure import measure_objects
-from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.ontology import colour_of
-from napari_biomedparse.plugin.planes import Plane
+from napari_biomedparse.engine.follow import Findings
+from napari_biomedparse.engine.paint import Paint
+from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.engine.selection import Selection
+from napari_biomedparse.plugin.colours import RGBA, label_colours
+from napari_biomedparse.plugin.painting import Painted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -23,76 +25,103 @@ if TYPE_CHECKING:
 METADATA_KEY = "napari-biomedparse"
 
 
-class ParsedLayer:
-    """A labels layer and the masks it is made from, so that its threshold can change without the model.
+class ResultLayer:
+    """A labels layer of what was found on an image.
 
     Parameters
     ----------
-    plane
-        The plane that was parsed.
-    masks
+    image
+        The image.
+    findings
         What was found on it.
-    threshold
-        Probability above which a pixel is labelled.
-    model
-        Name of the model, kept in the metadata.
+    paint
+        How masks become labels.
+    colours
+        Prompt -> colour.
+    about
+        What the layer's name ends with.
     """
 
-    def __init__(self, plane: Plane, masks: Sequence[ObjectMask], threshold: float, model: str) -> None:
-        source = plane.layer
-        self.plane, self.masks, self.threshold = plane, list(masks), threshold
-        prompts = [mask.prompt for mask in masks]
+    def __init__(self, image: Image, findings: Findings, paint: Paint, colours: Mapping[str, RGBA], about: str) -> None:
+        self.findings, self.separate = findings, paint.instances
+        self.colours = dict(colours)
+        self._names: dict[int, str] = {}
         self.layer = Labels(
-            np.zeros(plane.shape, np.uint16),
-            name=f"{source.name} · BiomedParse · {', '.join(prompts)}",
+            self._blank(),
+            name=f"{image.name} · BiomedParse · {about}",
             opacity=0.5,
-            colormap=label_colours(masks),
-            metadata={
-                METADATA_KEY: {
-                    "names": dict(enumerate(prompts, start=1)),
-                    "confidence": {mask.prompt: mask.confidence for mask in masks},
-                    "model": model,
-                    "source": source.name,
-                    "plane": [None if isinstance(part, slice) else part for part in plane.index],
-                }
-            },
-            **transforms(source),
+            metadata={METADATA_KEY: {"source": image.name}},
+            **transforms(image, findings.stack.selection, findings.stack.shape),
         )
-        self.paint(threshold)
-        self.describe()
 
-    def paint(self, threshold: float) -> None:
-        """Label the plane anew at another threshold, without running the model."""
-        self.threshold = threshold
-        self._labels = compose_labels(self.masks, threshold)
-        self.plane.write(self.layer.data, self._labels.values)
-        self.layer.refresh()
+    @property
+    def names(self) -> dict[int, str]:
+        """Value -> prompt."""
+        return dict(self._names)
 
-    def describe(self) -> None:
-        """Fill the layer's features, a row per object, and the threshold in its metadata."""
-        rows = measure_objects(self._labels, self.masks, self.plane.pixel_size)
-        confidence = {mask.prompt: mask.confidence for mask in self.masks}
-        features = pd.DataFrame(rows, columns=None if rows else ["label", "prompt"]).rename(columns={"label": "index"})
-        features["confidence"] = [confidence[prompt] for prompt in features["prompt"]]
+    def _blank(self) -> Any:
+        return self.findings.stack.blank(np.int32 if self.separate else np.uint16)
+
+    def renew(self, separate: bool) -> None:
+        """Begin anew with empty labels where values mean something else from now on: objects or prompts."""
+        if separate != self.separate:
+            self.separate = separate
+            self.layer.data = self._blank()
+            self._names = {}
+
+    def write(self, plane: Painted) -> bool:
+        """Set the labels of a plane; return whether values have come up that have no colour yet."""
+        stack = self.findings.stack
+        stack.write(self.layer.data, plane.place, plane.values)
+        known = plane.names.items() <= self._names.items()
+        self._names.update(plane.names)
+        self.layer.refresh(extent=False, thumbnail=False)
+        return not known
+
+    def colour(self, hidden: Set[str]) -> None:
+        """Give all values their colours, none to what is hidden."""
+        self.layer.colormap = label_colours(self._names, self.colours, hidden, self.separate)
+
+    def describe(self, features: pd.DataFrame, recipe: Recipe, about: Mapping[str, Any]) -> None:
+        """Set the layer's table, a row per object, and what it was made from."""
         self.layer.features = features
-        self.layer.metadata[METADATA_KEY]["threshold"] = self.threshold
-
-    def add_to(self, viewer: ViewerModel) -> Labels:
-        """Show the layer right above its image."""
-        place_above(viewer, self.layer, self.plane.layer)
-        return self.layer
+        content = {"names": dict(self._names), "recipe": recipe.as_json(), "model": recipe.model, **about}
+        self.layer.metadata[METADATA_KEY] |= content
+        self.layer.refresh(extent=False)
 
 
-def transforms(source: Image) -> dict[str, Any]:
-    """Return the arguments that make a layer lie where ``source`` lies."""
+def recipe_of(layer: Layer) -> Recipe | None:
+    """Return the recipe that a layer was made from, or None if it was not made by this plugin.
+
+    Raises
+    ------
+    RecipeError
+        If what is there is no recipe.
+    """
+    about = layer.metadata.get(METADATA_KEY)
+    text = about.get("recipe") if isinstance(about, dict) else None
+    return Recipe.from_json(text if isinstance(text, str) else json.dumps(text)) if text else None
+
+
+def transforms(image: Image, selection: Selection, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the arguments that make labels of a level, of this shape, lie where the image lies."""
+    scale = np.asarray(image.scale, float)
+    translate: Any = image.translate
+    if selection.level:
+        finest = image.data[0].shape[: image.ndim]
+        factors = np.array([1 if letter == "C" else finest[n] / shape[n] for n, letter in enumerate(selection.axes)])
+        placed = Affine(scale=scale, translate=image.translate, rotate=image.rotate, shear=image.shear)
+        # A pixel of the level lies where the pixels it was made from have their middle.
+        translate = placed((factors - 1) / 2)
+        scale = scale * factors
     return {
-        "scale": source.scale,
-        "translate": source.translate,
-        "rotate": source.rotate,
-        "shear": source.shear,
-        "affine": source.affine.affine_matrix,
-        "units": source.units,
-        "axis_labels": source.axis_labels,
+        "scale": scale,
+        "translate": translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine.affine_matrix,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
     }
 
 
@@ -102,14 +131,6 @@ def place_above(viewer: ViewerModel, layer: Layer, other: Layer) -> None:
     viewer.layers.append(layer)
     if other in viewer.layers:
         viewer.layers.move(len(viewer.layers) - 1, viewer.layers.index(other) + 1)
-
-
-def label_colours(masks: Sequence[ObjectMask]) -> DirectLabelColormap:
-    """Return the colours of the n-th prompt's label n: the object's own, or one of a fixed set for free text."""
-    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    for number, mask in enumerate(masks, start=1):
-        colours[number] = colour_of(mask.prompt, number)
-    return DirectLabelColormap(color_dict=colours)
 
 
 def _settle_cursor(viewer: ViewerModel) -> None:

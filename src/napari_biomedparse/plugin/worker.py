@@ -1,28 +1,25 @@
-"""What is done in the background."""
+"""What is done in the background, and how it ends."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari.qt.threading import thread_worker
 
-from napari_biomedparse.engine.session import Session
-from napari_biomedparse.plugin.planes import Plane
-
 if TYPE_CHECKING:
-    from napari_biomedparse.engine.boxes import Box
-    from napari_biomedparse.engine.predictor import Step
-    from napari_biomedparse.engine.results import ObjectMask
+    from napari.qt.threading import GeneratorWorker
 
 logger = logging.getLogger(__name__)
+
+Work = Callable[[], Generator[Any, None, Any]]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run gave nothing, in a sentence for the user.
+    """Why work gave nothing, in a sentence for the user.
 
     Returned, not raised: an exception that leaves a worker reaches the user as a traceback.
     """
@@ -30,21 +27,49 @@ class Failure:
     sentence: str
 
 
+class Job(Protocol):
+    """Work that is being done."""
+
+    def quit(self) -> None:
+        """Stop it at its next step; nothing it still finds is told."""
+
+
+class StartWork(Protocol):
+    """Start work in the background."""
+
+    def __call__(self, work: Work, seen: Callable[[Any], None], ended: Callable[[Failure | None], None]) -> Job:
+        """Call ``seen`` with all that ``work`` yields and ``ended`` when it is through, both in this thread."""
+
+
+class _ThreadJob:
+    """A worker whose words are not passed on any more once it was told to quit."""
+
+    def __init__(self, work: Work, seen: Callable[[Any], None], ended: Callable[[Failure | None], None]) -> None:
+        self._quit = False
+        self._worker: GeneratorWorker = _guarded(work)
+        self._worker.yielded.connect(lambda event: None if self._quit else seen(event))
+        self._worker.returned.connect(lambda outcome: None if self._quit else ended(outcome))
+        self._worker.start()
+
+    def quit(self) -> None:
+        self._quit = True
+        self._worker.quit()
+
+
+def start_thread(work: Work, seen: Callable[[Any], None], ended: Callable[[Failure | None], None]) -> Job:
+    """Start work in a thread of napari's, which asks before it closes while one is busy."""
+    return _ThreadJob(work, seen, ended)
+
+
 @thread_worker(start_thread=False)  # type: ignore[untyped-decorator]
-def parse_plane(
-    session: Session, plane: Plane, lazy: Any, prompts: list[str]
-) -> Generator[Step, None, list[ObjectMask] | Failure]:
-    """Read a plane and find the prompts' objects on it; yields progress, stops at the next step when told to quit."""
+def _guarded(work: Work) -> Generator[Any, None, Failure | None]:
     try:
-        return (yield from session.steps(plane.read(lazy), prompts))
+        yield from work()
     except (ValueError, OSError) as error:
         return Failure(str(error))
+    except MemoryError:
+        return Failure("There is not enough memory for this; choose a smaller scope, or crop the image.")
     except Exception as error:
         logger.exception("A run failed.")
         return Failure(f"The run failed: {type(error).__name__}: {error}. The log has the details; please report it.")
-
-
-@thread_worker(start_thread=False)  # type: ignore[untyped-decorator]
-def find_boxes(masks: Sequence[ObjectMask], threshold: float) -> list[list[Box]]:
-    """Find the boxes of each mask's separate objects."""
-    return [mask.boxes(threshold, instances=True) for mask in masks]
+    return None

@@ -75,7 +75,10 @@ def recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
     """Vary how (3, H, W) in 0-255 was taken: light, contrast, colours, focus, noise; grey and padding stay so."""
     grey = bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
     gamma, gain, offset = np.exp(rng.normal(0, 0.35)), np.exp(rng.normal(0, 0.2)), rng.normal(0, 12)
-    balance = torch.from_numpy(np.exp(rng.normal(0, 0.0 if grey else 0.08, 3))).float()[:, None, None]
+    balance = torch.from_numpy(np.exp(rng.normal(0, 0.0 if grey else 0.1, 3))).float()[:, None, None]
+    if not grey:
+        mean = image.mean(dim=0, keepdim=True)
+        image = mean + (image - mean) * np.exp(rng.normal(0, 0.25))
     varied: Tensor = 255 * (image / 255).clamp(0, 1) ** gamma * gain * balance + offset
     if rng.random() < 0.3:
         varied = varied * _smooth(rng, 0.2, image.shape[1:]).exp()

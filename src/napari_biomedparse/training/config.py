@@ -175,6 +175,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sampling.foreign": (0, 1),
     "sampling.balance": (0, 1),
     "sampling.modality_balance": (0, 1),
+    "sampling.weights": (1e-3, 1e3),
     "sampling.tile_zoom": (0.01, 100),
     "sampling.organ_zoom": (0.01, 100),
     "sampling.bend": (0, 1),
@@ -186,7 +187,8 @@ def _check_range(config: TrainConfig, name: str, low: float, high: float) -> Non
     value: object = config
     for part in name.split("."):
         value = getattr(value, part)
-    for number in value if isinstance(value, tuple) else (value,):
+    numbers = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else (value,)
+    for number in numbers:
         # Not "low > number or ...": NaN is no number either.
         if number is not None and not (low <= number <= high and math.isfinite(number)):
             allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from napari_biomedparse.training.start import start_from
 from napari_biomedparse.training.triples import Batch, TripleSampler
 from napari_biomedparse.training.validation import hold_out, validate
 
-__all__ = ["Progress", "TrainConfig", "train"]
+__all__ = ["Progress", "TrainConfig", "train", "train_steps"]
 
 
 def train(
@@ -78,6 +79,28 @@ def train(
     FloatingPointError
         If the loss or its gradient is no longer finite.
     """
+    # Closed also when the report fails, so that the log is complete.
+    with closing(train_steps(datasets, model_config, config, out, init)) as steps:
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                weights: Path = end.value
+                return weights
+            report(progress)
+
+
+def train_steps(
+    datasets: list[Path],
+    model_config: ModelConfig | None,
+    config: TrainConfig,
+    out: Path,
+    init: Path | None = None,
+) -> Generator[Progress, None, Path]:
+    """Do :func:`train` step by step: yields each logged step in the first process, can be abandoned between.
+
+    Parameters and errors are those of :func:`train`; the weights are written after the last step.
+    """
     with join(config.device) as processes:
         check_precision(config.precision, processes.device)
         parts, own = processes.parts(config.parts, config.batch)
@@ -94,7 +117,7 @@ def train(
                 "train into another folder."
             )
         described = _describe(datasets, state, config, out, init)
-        _Loop(state, config, processes, parts, own, examples, held).run(out, report, described)
+        yield from _Loop(state, config, processes, parts, own, examples, held).run(out, described)
     return out / "model.safetensors"
 
 
@@ -146,21 +169,21 @@ class _Loop:
     examples: list[Example]
     held: list[Example]
 
-    def run(self, out: Path, report: Callable[[Progress], None], described: RunConfig) -> None:
-        """Do the steps that are left, and export the weights."""
+    def run(self, out: Path, described: RunConfig) -> Iterator[Progress]:
+        """Do the steps that are left, and export the weights; yields what is logged."""
         first = self.processes.first
         log = Log(out, self.state.step, self.config.tensorboard) if first else None
         if first:
             described.write(out / "config.json")
         try:
-            self._steps(out, report, log)
+            yield from self._steps(out, log)
         finally:
             if log:
                 log.close()
         if first:
             save_model(merged(self.state.average), out / "model.safetensors")
 
-    def _steps(self, out: Path, report: Callable[[Progress], None], log: Log | None) -> None:
+    def _steps(self, out: Path, log: Log | None) -> Iterator[Progress]:
         state, config = self.state, self.config
         drawn = self._batches()
         began = time.monotonic() - state.seconds
@@ -176,7 +199,7 @@ class _Loop:
                 if log:
                     progress = self._progress(validating)
                     log.write(progress)
-                    report(progress)
+                    yield progress
                 state.sums, state.summed = {}, 0
             if self._due(config.save_every):
                 self.processes.check_equal_weights(state.model)

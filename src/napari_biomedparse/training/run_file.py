@@ -142,6 +142,10 @@ def _read(hint: Any, value: object, place: str) -> Any:
         return _build(hint, value, place)
     if get_origin(hint) is tuple:
         return _read_list(get_args(hint), value, place)
+    if get_origin(hint) is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{place} must be a table of numbers by name, not {value!r}.")
+        return {str(name): _read(get_args(hint)[1], item, _at(place, str(name))) for name, item in value.items()}
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             raise ConfigError(f"{place} must be {' or '.join(map(repr, get_args(hint)))}, not {value!r}.")

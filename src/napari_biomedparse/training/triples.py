@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,8 @@ class SamplingConfig:
         A set of n images is drawn with weight n to this power: 1 is proportional to size, 0 the same for all.
     modality_balance
         The same once more for modalities: 1 leaves them the weight of their sets, 0 draws all of them equally often.
+    weights
+        Factors by which single sets are drawn more often or more seldom than that, by name.
     tile_zoom
         Range of enlargements for tissue and cells, around the configuration's.
     organ_zoom
@@ -58,6 +60,7 @@ class SamplingConfig:
     foreign: float = 0.15
     balance: float = 0.4
     modality_balance: float = 1.0
+    weights: dict[str, float] = field(default_factory=dict)
     tile_zoom: tuple[float, float] = (0.5, 1.4)
     organ_zoom: tuple[float, float] = (0.8, 1.3)
     centred: float = 0.5
@@ -118,11 +121,19 @@ class TripleSampler:
         How triples are drawn.
     seed
         Seed of everything random.
+
+    Raises
+    ------
+    ValueError
+        If a weight is given to a set that is not among the examples.
     """
 
     def __init__(
         self, examples: list[Example], model: ModelConfig, size: int, config: SamplingConfig, seed: int
     ) -> None:
+        known = {example.dataset for example in examples}
+        if unknown := sorted(config.weights.keys() - known):
+            raise ValueError(f"sampling.weights names {unknown[0]}, but the sets are {', '.join(sorted(known))}.")
         self.triples = [Triple(example, size) for example in examples]
         self.model, self.size, self.config, self.seed = model, size, config, seed
         self.phrasing = Phrasing(examples)
@@ -205,6 +216,7 @@ def _probability(examples: list[Example], config: SamplingConfig) -> NDArray[np.
     for modality, weight in zip(modalities, weights, strict=True):
         totals[modality] += weight
     weights = weights * np.array([totals[modality] ** (config.modality_balance - 1) for modality in modalities])
+    weights = weights * np.array([config.weights.get(example.dataset, 1.0) for example in examples])
     probability: NDArray[np.float64] = weights / weights.sum()
     return probability
 

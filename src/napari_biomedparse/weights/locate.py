@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights import hub, licence
+from napari_biomedparse.weights.own_models import own_model_path, own_models
+from napari_biomedparse.weights.places import Place, places
 from napari_biomedparse.weights.sources import SOURCES
-from napari_biomedparse.weights.store import stored
 
-
-class Place(NamedTuple):
-    """A file of weights and the part of the computer that it is in."""
-
-    path: Path
-    where: str
-
-
-def places(name: str) -> list[Place]:
-    """Return where a preset's weights are on this computer, the place that is used first."""
-    hub_file = SOURCES[name].hub_file
-    if hub_file is None:
-        path = Path(str(files("napari_biomedparse").joinpath(f"resources/models/{name}.safetensors")))
-        return [Place(path, "package")]
-    found = [Place(path, "models folder") for path in stored(name)]
-    cached = hub.find_cached(hub_file)
-    return [*found, Place(cached, "Hugging Face cache")] if cached else found
+__all__ = ["Place", "find", "locate", "places"]
 
 
 def find(name_or_path: str | Path) -> Path | None:
-    """Return the weights' file for a preset's name or a file's path; None if the preset's are not here yet.
+    """Return the weights' file for a model's name or a file's path; None if a preset's are not here yet.
 
     Raises
     ------
@@ -42,18 +25,28 @@ def find(name_or_path: str | Path) -> Path | None:
     if name in SOURCES:
         found = places(name)
         return found[0].path if found else None
+    own = own_models()
+    if name in own:
+        return own_model_path(name)
     if Path(name).exists() or Path(name).suffix or len(Path(name).parts) > 1:
         return Path(name).expanduser()
-    raise CheckpointError(f"There is no model called {name!r}: use {', '.join(SOURCES)} or the path of a checkpoint.")
+    raise CheckpointError(
+        f"There is no model called {name!r}: use {', '.join([*SOURCES, *own])} or the path of a checkpoint."
+    )
 
 
 def locate(name_or_path: str | Path) -> Path:
-    """Return the weights' file for a preset's name or a file's path; download the preset's if they are not here yet.
+    """Return the weights' file for a model's name or a file's path; download a preset's if they are not here yet.
+
+    Parameters
+    ----------
+    name_or_path
+        A preset, a model of the user's own, or a file.
 
     Raises
     ------
     CheckpointError
-        If it is neither, or the download fails: :class:`~napari_biomedparse.weights.hub_errors.HubError`.
+        If it is none of them, or the download fails: :class:`~napari_biomedparse.weights.hub_errors.HubError`.
     LicenceError
         If a download is needed and the licence of the weights was not accepted.
     """

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QWidget
 
-from napari_biomedparse.plugin.boxes import BoxLayer
-from napari_biomedparse.plugin.worker import find_boxes
+from napari_biomedparse.plugin.boxes import Boxed, BoxLayer, find_boxes
+from napari_biomedparse.plugin.worker import Failure, Job, StartWork
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.qt.threading import FunctionWorker
 
-    from napari_biomedparse.engine.boxes import Box
-    from napari_biomedparse.plugin.layers import ParsedLayer
+    from napari_biomedparse.plugin.result import Result
 
 
 class BoxesSwitch(QCheckBox):
@@ -24,55 +22,66 @@ class BoxesSwitch(QCheckBox):
     ----------
     viewer
         The viewer that shows them.
+    start
+        How work is done in the background: splitting the objects of a large image takes seconds.
     parent
         Parent widget.
     """
 
-    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, start: StartWork, parent: QWidget | None = None) -> None:
         super().__init__("Boxes", parent)
-        self._viewer = viewer
-        self._parsed: ParsedLayer | None = None
+        self._viewer, self._start = viewer, start
+        self._result: Result | None = None
         self._boxes: BoxLayer | None = None
-        self._worker: FunctionWorker | None = None
+        self._job: Job | None = None
         self.toggled.connect(self._switch)
 
-    def follow(self, parsed: ParsedLayer) -> None:
+    def follow(self, result: Result | None) -> None:
         """Belong to this result from now on; the boxes of the one before stay as they are."""
-        self._parsed, self._boxes = parsed, None
-        self._switch(self.isChecked())
+        if result is None:
+            # Its labels are gone; its boxes can still be taken away.
+            self.stop()
+            self._result = None
+        elif result is not self._result:
+            self._result, self._boxes = result, None
+            self._switch(self.isChecked())
 
     def refresh(self) -> None:
         """Find the boxes anew, at the result's present threshold, if they are shown."""
-        if self._parsed is not None and self._shown():
-            self.stop()
-            # Splitting the objects of a large image takes seconds, in which the window must not stand still.
-            worker = find_boxes(self._parsed.masks, self._parsed.threshold)
-            worker.returned.connect(lambda boxes: self._draw(worker, boxes))
-            self._worker = worker
-            worker.start()
+        if self._result is None or not self._shown():
+            return
+        self.stop()
+        findings, paint = self._result.findings, self._result.recipe.paint
+        found: list[Boxed] = []
+
+        def ended(failure: Failure | None) -> None:
+            self._job = None
+            if failure is None and self._boxes is not None and self._shown():
+                self._boxes.draw(found)
+
+        self._job = self._start(lambda: find_boxes(findings, paint), found.extend, ended)
+
+    @property
+    def busy(self) -> bool:
+        """Whether boxes are being found."""
+        return self._job is not None
 
     def stop(self) -> None:
         """Let what is being found come to nothing."""
-        if self._worker is not None:
-            self._worker.quit()
-            self._worker = None
+        if self._job is not None:
+            self._job.quit()
+            self._job = None
 
     def _shown(self) -> bool:
         return self._boxes is not None and self._boxes.layer in self._viewer.layers
 
     def _switch(self, on: bool) -> None:
         self.stop()
-        if on and self._parsed is not None and self._parsed.layer in self._viewer.layers:
-            self._boxes = BoxLayer(self._parsed)
+        if on and self._result is not None and self._result.shown_in(self._viewer):
+            self._boxes = BoxLayer(self._result)
             self._boxes.add_to(self._viewer)
             self.refresh()
         elif not on and self._boxes is not None:
             if self._shown():
                 self._viewer.layers.remove(self._boxes.layer)
             self._boxes = None
-
-    def _draw(self, worker: FunctionWorker, boxes: list[list[Box]]) -> None:
-        if worker is self._worker:
-            self._worker = None
-            if self._boxes is not None and self._shown():
-                self._boxes.draw(boxes)

@@ -1,10 +1,10 @@
-"""A list of the viewer's image layers that follows the selection."""
+"""A list of the viewer's layers of a kind that follows the selection."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtWidgets import QComboBox, QWidget
 
 if TYPE_CHECKING:
@@ -12,20 +12,22 @@ if TYPE_CHECKING:
 
 
 class ImageChooser(QComboBox):
-    """Choose an image layer; selecting one in the viewer chooses it here.
+    """Choose an image layer, or one of another kind; selecting one in the viewer chooses it here.
 
     Parameters
     ----------
     viewer
         The viewer whose layers are listed.
+    kind
+        The kind of layers to choose from.
     parent
         Parent widget.
     """
 
-    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, kind: type[Layer] = Image, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self._layers: list[Image] = []
+        self._viewer, self._kind = viewer, kind
+        self._layers: list[Any] = []
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         events = viewer.layers.events
         self._connected = (events.inserted, events.removed, events.reordered)
@@ -36,8 +38,8 @@ class ImageChooser(QComboBox):
         self._follow()
 
     @property
-    def layer(self) -> Image | None:
-        """The chosen layer, or None if there is no image."""
+    def layer(self) -> Any:
+        """The chosen layer, or None if there is none of the kind."""
         at = self.currentIndex()
         return self._layers[at] if 0 <= at < len(self._layers) else None
 
@@ -54,7 +56,7 @@ class ImageChooser(QComboBox):
         for layer in self._layers:
             layer.events.name.disconnect(self._rename)
         # Topmost first, as in the viewer's own list.
-        self._layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
+        self._layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, self._kind)]
         # Signals stay off while the list is emptied, so that nobody sees a choice in between.
         was_blocked = self.blockSignals(True)
         self.clear()

@@ -1,0 +1,120 @@
+"""Masks as they are kept after a run: small enough for a stack, exact at every step of the threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse.engine.results import SAME, ObjectMask
+
+# Probabilities are kept in this many steps, rounded up: so p > n / 200 is the same before and after for every n.
+STEPS = 200
+# What is not above this many of them is kept as nothing.
+LEAST = 4
+
+
+@dataclass(frozen=True)
+class KeptMask:
+    """The answer to one prompt on one plane.
+
+    Attributes
+    ----------
+    prompt
+        The words asked.
+    shape
+        Height and width of the plane (or its part) that was parsed.
+    corner
+        Row and column of the first kept pixel.
+    levels
+        uint8 (h, w): the probability times 200, rounded up, where it is more than 0.02.
+    cores
+        uint8 (h, w): the same of the probability of the objects' inner parts, or None.
+    confidence
+        Mean probability of the pixels at 0.5 or more; the largest probability where there are none.
+    control
+        Overlap with what words naming nothing give, as :attr:`ObjectMask.control`.
+    presence
+        p-value of the presence test; None where it is not known.
+    """
+
+    prompt: str
+    shape: tuple[int, int]
+    corner: tuple[int, int]
+    levels: NDArray[np.uint8]
+    cores: NDArray[np.uint8] | None
+    confidence: float
+    control: float | None
+    presence: float | None
+
+    @property
+    def depends_on_words(self) -> bool:
+        """Whether the mask is another one than words naming nothing give, as far as that was asked."""
+        return self.control is None or self.control <= SAME
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.levels.nbytes + (0 if self.cores is None else self.cores.nbytes)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Where the kept part lies on the plane."""
+        top, left = self.corner
+        height, width = self.levels.shape
+        return slice(top, top + height), slice(left, left + width)
+
+    def restore(self) -> ObjectMask:
+        """Return the mask with probabilities (H, W) in steps of 1/200."""
+        probability = np.zeros(self.shape, np.float32)
+        probability[self.slices] = self.levels / np.float32(STEPS)
+        cores = None
+        if self.cores is not None:
+            cores = np.zeros(self.shape, np.float32)
+            cores[self.slices] = self.cores / np.float32(STEPS)
+        return ObjectMask(self.prompt, probability, self.control, cores)
+
+    @cached_property
+    def area(self) -> NDArray[np.int64]:
+        """int64 (201,): pixels with each level."""
+        return np.bincount(self.levels.ravel(), minlength=STEPS + 1)
+
+    def pixels_above(self, threshold: float) -> int:
+        """Return how many pixels are above a threshold."""
+        return int(self.area[step_of(threshold) + 1 :].sum())
+
+
+def step_of(threshold: float) -> int:
+    """Return the level that kept values must exceed for their probability to exceed a threshold.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is not between 0 and 1.
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"The threshold must be between 0 and 1, not {threshold}.")
+    return round(threshold * STEPS)
+
+
+def keep(mask: ObjectMask, presence: float | None = None) -> KeptMask:
+    """Keep a mask, cut to where it is more than 0.02."""
+    levels = _levels(mask.probability)
+    above = levels > LEAST
+    rows, columns = np.flatnonzero(above.any(axis=1)), np.flatnonzero(above.any(axis=0))
+    if not len(rows):
+        corner, part = (0, 0), (slice(0), slice(0))
+    else:
+        corner = int(rows[0]), int(columns[0])
+        part = slice(corner[0], int(rows[-1]) + 1), slice(corner[1], int(columns[-1]) + 1)
+    cut = np.where(above[part], levels[part], 0).astype(np.uint8)
+    cores = None if mask.cores is None else _levels(mask.cores[part])
+    height, width = mask.probability.shape
+    return KeptMask(mask.prompt, (height, width), corner, cut, cores, mask.confidence, mask.control, presence)
+
+
+def _levels(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    levels: NDArray[np.uint8] = np.ceil(probability * np.float32(STEPS)).astype(np.uint8)
+    return levels

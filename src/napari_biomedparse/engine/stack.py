@@ -1,0 +1,140 @@
+"""An image of any dimension, read plane by plane; labels of its shape, written plane by plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from napari_biomedparse.engine.channels import Channel, mix
+from napari_biomedparse.engine.preprocess import ImageError, check_image, check_width
+from napari_biomedparse.engine.selection import Place, Selection
+from napari_biomedparse.ontology import Scale
+
+# Micrometres per pixel near which cells were photographed in most training images (40x to 20x objectives).
+CELL_PIXEL = 0.5
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What is selected of an image.
+
+    Parameters
+    ----------
+    levels
+        The image, or a pyramid of it, finest first: anything that has a shape, a dtype and basic indexing. Only the
+        planes asked for are read.
+    selection
+        What is parsed of it.
+    name
+        For messages.
+
+    Raises
+    ------
+    ImageError
+        If the image has no pixels, or not the axes, channels or levels that are selected.
+    """
+
+    levels: tuple[Any, ...]
+    selection: Selection
+    name: str = "The image"
+
+    def __post_init__(self) -> None:
+        wanted = self.selection
+        if not 0 <= wanted.level < len(self.levels):
+            raise ImageError(f"{self.name} has {len(self.levels)} levels, so there is no level {wanted.level}.")
+        shape = tuple(self.array.shape)
+        if len(shape) != len(wanted.axes) + wanted.rgb:
+            colours = " and colours" if wanted.rgb else ""
+            raise ImageError(f"{self.name} has the shape {shape}, which does not fit the axes {wanted.axes}{colours}.")
+        if 0 in shape:
+            raise ImageError(f"{self.name} has no pixels: its shape is {shape}.")
+        if "C" in wanted.axes and wanted.channels:
+            last = max(channel.index for channel in wanted.channels)
+            if last >= shape[wanted.axes.index("C")]:
+                raise ImageError(f"{self.name} has no channel {last}; choose its channels again.")
+
+    @property
+    def array(self) -> Any:
+        """The selected level."""
+        return self.levels[self.selection.level]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the selected level, without colours."""
+        return tuple(self.array.shape[: len(self.selection.axes)])
+
+    def places(self) -> list[Place]:
+        """Return the planes to parse."""
+        return self.selection.places(self.shape)
+
+    def lazy(self, place: Place) -> list[Any]:
+        """Return the selected part of a plane, of each channel, without computing what is lazy."""
+        part = self.selection.part(self.shape)
+        return [self.array[self.selection.index(place, channel, part)] for channel in self._channels]
+
+    def read(self, place: Place) -> NDArray[np.generic]:
+        """Return the selected part of a plane as the model is to see it, (h, w) or (h, w, 3 or 4), rows first.
+
+        Raises
+        ------
+        ImageError
+            If it is not an image that can be parsed.
+        """
+        planes = [np.asarray(lazy) for lazy in self.lazy(place)]
+        if self.selection.transposed:
+            planes = [plane.swapaxes(0, 1) for plane in planes]
+        try:
+            for plane in planes:
+                check_width(plane.dtype)
+                check_image(plane)
+            plain = not self.selection.channels or self.selection.channels == (Channel(self._channels[0], None),)
+            return planes[0] if self.selection.rgb or plain else mix(planes, self.selection.channels)
+        except ImageError as error:
+            raise ImageError(f"{self.name}: {error}") from None
+
+    def blank(self, dtype: type[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        """Return an array of zeros for labels, of :attr:`shape`; all channels share the same memory."""
+        axes, shape = self.selection.axes, self.shape
+        once = np.zeros([1 if letter == "C" else side for letter, side in zip(axes, shape, strict=True)], dtype)
+        strides = [0 if letter == "C" else step for letter, step in zip(axes, once.strides, strict=True)]
+        return as_strided(once, shape, strides) if "C" in axes else once
+
+    def write(self, data: NDArray[np.integer[Any]], place: Place, values: NDArray[np.integer[Any]]) -> None:
+        """Set the selected part of a plane of :meth:`blank`'s array to labels (h, w), rows first."""
+        at = self.selection.index(place, 0, self.selection.part(self.shape))
+        data[at] = values.T if self.selection.transposed else values
+
+    @property
+    def _channels(self) -> list[int]:
+        return [channel.index for channel in self.selection.channels] or [0]
+
+
+def choose_level(
+    shapes: Sequence[tuple[int, int]], scales: Sequence[Scale], input_size: int, pixel: float | None = None
+) -> int:
+    """Return the level of a pyramid that suits what is looked for.
+
+    Parameters
+    ----------
+    shapes
+        Heights and widths of the planes, finest level first.
+    scales
+        Of the objects looked for. Organs need no more pixels than the network's input has; smaller objects are looked
+        for where a pixel is nearest to 0.5 micrometres and not much more, or on the finest level if that is not known.
+    input_size
+        Side of the network's input in pixels.
+    pixel
+        Side of the finest level's pixels in micrometres, if known.
+    """
+    last = len(shapes) - 1
+    if all(scale == "organ" for scale in scales):
+        return max((n for n in range(last + 1) if max(shapes[n]) >= input_size), default=0)
+    if pixel is None:
+        return 0
+    sides = [pixel * max(shapes[0]) / max(shape) for shape in shapes]
+    return max((n for n in range(last + 1) if sides[n] <= CELL_PIXEL * 1.5), default=0)

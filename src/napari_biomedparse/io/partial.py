@@ -1,0 +1,51 @@
+"""Writing that leaves either a whole new file or the old one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place of the same name beside ``path``, and put what is written there to ``path`` in the end.
+
+    If the body raises, what was at ``path`` stays as it was and what was written goes.
+
+    Raises
+    ------
+    OSError
+        If there is no permission, no space or no such folder.
+    """
+    with _folder_beside(path) as folder:
+        partial = folder / path.name
+        yield partial
+        if path.is_dir() and not path.is_symlink():
+            _replace_folder(partial, path)
+        else:
+            partial.replace(path)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    # A folder that is not empty cannot be replaced in one step. What is to go is removed last.
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    path.rename(aside / path.name)
+    try:
+        new.rename(path)
+    except OSError:
+        (aside / path.name).rename(path)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

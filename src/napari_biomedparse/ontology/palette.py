@@ -1,0 +1,41 @@
+"""Colours for a set of prompts that are shown together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from napari_biomedparse.ontology.lookup import colour_of
+
+PaletteKind = Literal["ontology", "colour-blind"]
+RGBA = tuple[float, float, float, float]
+
+# Okabe & Ito, "Color Universal Design", 2008: told apart by all common kinds of colour vision. Black is left out.
+OKABE_ITO = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+
+
+def palette(prompts: Sequence[str], kind: PaletteKind = "ontology") -> list[RGBA]:
+    """Return a colour, red, green, blue and alpha from 0 to 1, for each prompt.
+
+    Parameters
+    ----------
+    prompts
+        In the order asked.
+    kind
+        ``"ontology"``: each object's own colour, the same in every image. ``"colour-blind"``: the colours of Okabe and
+        Ito by order, each time darker once they are used up.
+    """
+    if kind == "ontology":
+        return [_rgba(colour_of(prompt, number)) for number, prompt in enumerate(prompts, start=1)]
+    found = []
+    for number in range(len(prompts)):
+        rounds, place = divmod(number, len(OKABE_ITO))
+        red, green, blue, alpha = _rgba(OKABE_ITO[place])
+        dark = 0.6**rounds
+        found.append((red * dark, green * dark, blue * dark, alpha))
+    return found
+
+
+def _rgba(colour: str) -> RGBA:
+    red, green, blue = (int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    return red, green, blue, 1.0

@@ -1,0 +1,391 @@
+"""What the dock does, with signals and without Qt: start runs, show results, change how they are painted."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_biomedparse.engine.follow import Findings, Progress, Seen
+from napari_biomedparse.engine.paint import Paint
+from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.engine.recognition import LIMIT
+from napari_biomedparse.engine.selection import Place, Selection
+from napari_biomedparse.engine.session import Session
+from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.ontology import find_object
+from napari_biomedparse.ontology.palette import PaletteKind
+from napari_biomedparse.plugin.counting import measure_of, table_of
+from napari_biomedparse.plugin.painting import Painted, paint_all, paint_plane_of
+from napari_biomedparse.plugin.planning import Pace, nearest_first, shown_place, stack_of, visible_middle
+from napari_biomedparse.plugin.result import Result, Review
+from napari_biomedparse.plugin.rows import ResultRow
+from napari_biomedparse.plugin.selecting import Choices, levels_of
+from napari_biomedparse.plugin.worker import Failure, Job, StartWork
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+
+# Seconds after which the part of a plane that is finished is shown.
+PREVIEW = 1.5
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a run's result looks like.
+
+    Parameters
+    ----------
+    one_layer_each
+        A labels layer per prompt, in which objects may overlap.
+    palette
+        Colours of the ontology, or ones that colour-blind eyes tell apart.
+    link
+        Whether separate objects keep their number over z and t.
+    """
+
+    one_layer_each: bool = False
+    palette: PaletteKind = "ontology"
+    link: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A row per object of a result, measured."""
+
+    rows: pd.DataFrame
+
+
+class Controller:
+    """One run at a time on a viewer's images, and the results so far.
+
+    Parameters
+    ----------
+    viewer
+        Where images are and results go.
+    session
+        The model.
+    start
+        How work is done in the background.
+    """
+
+    # What is looked for.
+    started = Signal(str)
+    # Steps done, steps in all.
+    advanced = Signal(int, int)
+    # Nothing runs any more.
+    ended = Signal()
+    # A sentence for the user; whether it is a refusal.
+    said = Signal(str, bool)
+    # The current result, its rows or its looks have changed; None if there is none.
+    changed = Signal(object)
+
+    def __init__(self, viewer: ViewerModel, session: Session, start: StartWork) -> None:
+        self._viewer, self._session, self._start = viewer, session, start
+        self._run: Job | None = None
+        self._painter: Job | None = None
+        self._results: list[Result] = []
+        self._began = 0.0
+        self._painted_first = Paint()
+        self._pace = Pace()
+        self._source: Image | None = None
+        self.paint = Paint()
+        self.output = Output()
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self._run is not None
+
+    @property
+    def result(self) -> Result | None:
+        """The result that sliders and table are about: the latest whose layers are still there."""
+        return next((result for result in reversed(self._results) if result.shown_in(self._viewer)), None)
+
+    @property
+    def rows(self) -> list[ResultRow]:
+        """The rows of the current result's table."""
+        result = self.result
+        return [] if result is None else result.rows(measure_of(result.image, result.findings.stack))
+
+    def find(self, layer: Image | None, prompts: list[str], choices: Choices, modality: str | None) -> None:
+        """Start to look for prompts, or for everything known where there is none."""
+        if self.running:
+            return
+        if layer is None:
+            self.refuse("Open an image first, or choose one from File > Open Sample > BiomedParse.")
+            return
+        try:
+            stack = stack_of(self._viewer, layer, prompts, choices)
+            stack.places()
+            recipe = self._recipe(layer, stack.selection, prompts, modality)
+        except ValueError as error:
+            self.refuse(str(error))
+            return
+        self._begin(layer, stack, recipe)
+
+    def plan(self, layer: Image | None, prompts: list[str], choices: Choices) -> str:
+        """Say what a run would have to do: see :meth:`~napari_biomedparse.plugin.planning.Pace.plan`.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to parse.
+        """
+        return "" if layer is None else self._pace.plan(stack_of(self._viewer, layer, prompts, choices))
+
+    def again(self, layer: Image, recipe: Recipe) -> None:
+        """Run a recipe anew, on an image that has its axes."""
+        if self.running:
+            return
+        try:
+            stack = Stack(levels_of(layer), recipe.selection, layer.name)
+            stack.places()
+        except ValueError as error:
+            self.refuse(str(error))
+            return
+        self.paint = recipe.paint
+        self._begin(layer, stack, recipe)
+
+    def cancel(self) -> None:
+        """Stop the run at its next step; what it has found so far stays."""
+        if self._run is not None:
+            self._stop("Cancelled.")
+
+    def undo(self) -> None:
+        """Take the latest result away."""
+        result = self.result
+        if result is None:
+            self.refuse("There is no run to undo.")
+            return
+        self.cancel()
+        self._results.remove(result)
+        result.remove(self._viewer)
+        if self.result is not None and self.result.image is result.image:
+            self.result.set_visible(True)
+        self.said.emit("The last run is undone.", False)
+        self.changed.emit(self.result)
+
+    def set_paint(self, **changes: Any) -> None:
+        """Change how masks become labels; the plane that is shown follows at once, all else with :meth:`settle`."""
+        self.paint = replace(self.paint, **changes)
+        result = self.result
+        if result is None or self.paint == result.recipe.paint:
+            return
+        result.change(self.paint)
+        shown = self._shown(result)
+        # Telling objects apart takes too long for the window's thread.
+        if not self.paint.instances and shown is not None:
+            for plane in paint_plane_of(result.findings, shown, self.paint, result.groups):
+                result.write(plane)
+        self.changed.emit(result)
+
+    def settle(self) -> None:
+        """Let all planes, numbers and tables follow what was changed; for when a slider rests."""
+        result = self.result
+        if result is not None and not self.running:
+            self._repaint(result)
+
+    def set_threshold_of(self, prompt: str, threshold: float | None) -> None:
+        """Give a prompt a threshold of its own, or with None the common one."""
+        others = {name: value for name, value in self.paint.thresholds.items() if name != prompt}
+        self.set_paint(thresholds=others if threshold is None else {**others, prompt: threshold})
+
+    def set_output(self, output: Output) -> None:
+        """Change what results look like; the current one takes on the colours, the rest holds from the next run on."""
+        self.output = output
+        result = self.result
+        if result is not None:
+            result.palette = output.palette
+            linked = replace(result.recipe, link=output.link)
+            relink = linked != result.recipe
+            result.recipe = linked
+            result.colour()
+            self.changed.emit(result)
+            if relink and self.paint.instances:
+                self.settle()
+
+    def set_visible(self, prompt: str, visible: bool) -> None:
+        """Show or hide the labels of a prompt."""
+        result = self.result
+        if result is not None:
+            (result.hidden.discard if visible else result.hidden.add)(prompt)
+            result.colour()
+            self.changed.emit(result)
+
+    def review(self, prompt: str, verdict: Review | None) -> None:
+        """Accept or reject what was found, or take that back; kept in the layer's table and in exports."""
+        result = self.result
+        if result is not None:
+            if verdict is None:
+                result.review.pop(prompt, None)
+            else:
+                result.review[prompt] = verdict
+            result.describe(self._viewer)
+            self.changed.emit(result)
+
+    def refuse(self, sentence: str) -> None:
+        """Tell the user why nothing is done."""
+        self.said.emit(sentence, True)
+
+    def leave(self) -> None:
+        """Stop all work; for when the window goes away."""
+        self._drop_run()
+        if self._painter is not None:
+            self._painter.quit()
+            self._painter = None
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+
+    def _recipe(self, layer: Image, selection: Selection, prompts: list[str], modality: str | None) -> Recipe:
+        source = layer.source.path or ""
+        # Words are asked for, so they are answered; what recognition comes up with has to look like it.
+        paint = replace(self.paint, presence=0.0 if prompts else LIMIT, thresholds={})
+        self.paint = paint
+        link = self.output.link
+        return Recipe(selection, tuple(prompts), modality, self._session.model, "", paint, link, str(source))
+
+    def _begin(self, layer: Image, stack: Stack, recipe: Recipe) -> None:
+        result = Result(layer, Findings(stack, recipe.recognizes), recipe, self.output.palette, self._each())
+        places = nearest_first(stack, shown_place(self._viewer, stack, layer))
+        self._source = layer
+        layer.events.data.connect(self._on_data)
+        self._began, self._painted_first = monotonic(), recipe.paint
+        self._pace.begin()
+        near = visible_middle(layer, stack)
+        what = ", ".join(recipe.prompts) or "everything known"
+        planes = "" if len(places) == 1 else f", {len(places)} planes"
+        self.said.emit(f"Looking for {what} on {layer.name}{planes} …", False)
+
+        def work() -> Generator[Any, None, None]:
+            for event in self._session.look(stack, recipe, places, near=near, every=PREVIEW):
+                if isinstance(event, Seen):
+                    result.findings.add(event)
+                    yield from paint_plane_of(result.findings, event.place, result.recipe.paint, result.groups)
+                else:
+                    yield event
+            yield from self._finished(result)
+
+        self._run = self._start(
+            work, lambda event: self._on_event(result, event), lambda failure: self._on_end(result, failure)
+        )
+        self.started.emit(what)
+
+    def _each(self) -> bool:
+        return self.output.one_layer_each
+
+    def _finished(self, result: Result) -> Generator[Any, None, None]:
+        """Paint the objects of all planes with lasting numbers, and measure them."""
+        paint, several = result.recipe.paint, len(result.findings.planes) > 1
+        if several and paint.instances:
+            yield from paint_all(result.findings, paint, result.recipe.link, result.groups, None)
+        yield Table(table_of(result.image, result.findings, paint, result.recipe.link))
+
+    def _on_event(self, result: Result, event: Progress | Painted | Table) -> None:
+        if isinstance(event, Progress):
+            self._pace.step()
+            self.advanced.emit(event.done, event.total)
+        elif isinstance(event, Painted):
+            if not result.layers:
+                self._show_first(result)
+            result.write(event)
+            self.changed.emit(result)
+        elif isinstance(event, Table):
+            result.features = event.rows
+            if not result.recipe.weights:
+                result.recipe = replace(result.recipe, weights=self._session.weights)
+            result.describe(self._viewer)
+
+    def _show_first(self, result: Result) -> None:
+        """Show a new result on top of earlier ones of the same image, which are hidden."""
+        earlier = [other for other in self._results if other.image is result.image and other.shown_in(self._viewer)]
+        for other in earlier:
+            other.set_visible(False)
+        result.show(self._viewer, [entry.layer for other in earlier for entry in other.layers.values()])
+        self._results.append(result)
+
+    def _on_end(self, result: Result, failure: Failure | None) -> None:
+        self._drop_run()
+        if failure is not None:
+            self.refuse(failure.sentence)
+        else:
+            seconds = monotonic() - self._began
+            self._pace.end(sum(mask.shape[0] * mask.shape[1] for mask, *_ in result.findings.planes.values()))
+            self.said.emit(self._sentence(result) + f" ({seconds:.1f} s)", False)
+        self.ended.emit()
+        # Planes that were finished before the settings were changed still have the old ones.
+        if result.layers and result.recipe.paint != self._painted_first:
+            self._repaint(result)
+
+    def _sentence(self, result: Result) -> str:
+        rows = result.rows(measure_of(result.image, result.findings.stack))
+        by_state: dict[str, list[str]] = {}
+        for row in rows:
+            words = row.prompt if row.state == "not found" else f"{row.prompt} ({row.probability:.2f})"
+            by_state.setdefault(row.state, []).append(words)
+        sentences = []
+        if result.recipe.recognizes:
+            sentences.append(f"{result.findings.modality}{'' if result.recipe.modality else ' (guessed)'}.")
+        for state, names in by_state.items():
+            few = names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
+            sentences.append(f"{state.capitalize()}: {', '.join(few)}.")
+        masks = [mask for planes in result.findings.planes.values() for mask in planes]
+        deaf = list(dict.fromkeys(mask.prompt for mask in masks if not mask.depends_on_words))
+        unknown = [prompt for prompt in result.recipe.prompts if find_object(prompt) is None]
+        sentences += [f"Does not depend on your words: {', '.join(deaf)}."] if deaf else []
+        sentences += [f"Not in the vocabulary, so less certain: {', '.join(unknown)}."] if unknown else []
+        overlap = sum(plane.overlap for plane in result.painted.values())
+        if overlap:
+            sentences.append(f"{overlap} pixels were claimed by several; {self.paint.rule} has them.")
+        return " ".join(sentences)
+
+    def _repaint(self, result: Result) -> None:
+        """Paint all planes anew in the background; what was being painted before comes to nothing."""
+        if self._painter is not None:
+            self._painter.quit()
+        recipe, shown = result.recipe, self._shown(result)
+
+        def work() -> Generator[Any, None, None]:
+            yield from paint_all(result.findings, recipe.paint, recipe.link, result.groups, shown)
+            yield Table(table_of(result.image, result.findings, recipe.paint, recipe.link))
+
+        def ended(failure: Failure | None) -> None:
+            self._painter = None
+            if failure is not None:
+                self.refuse(failure.sentence)
+
+        self._painter = self._start(work, lambda event: self._on_event(result, event), ended)
+
+    def _shown(self, result: Result) -> Place | None:
+        """Return the plane of a result that the viewer shows, None if it shows none."""
+        place = shown_place(self._viewer, result.findings.stack, result.image)
+        return place if place in result.findings.planes else None
+
+    def _stop(self, sentence: str) -> None:
+        self._drop_run()
+        self.said.emit(sentence, False)
+        self.ended.emit()
+
+    def _drop_run(self) -> None:
+        if self._run is not None:
+            self._run.quit()
+            self._run = None
+        if self._source is not None:
+            self._source.events.data.disconnect(self._on_data)
+            self._source = None
+
+    def _on_data(self, _event: Any = None) -> None:
+        if self._run is not None:
+            self._stop(f"Stopped: the pixels of {self._source} were changed while it was parsed. Run again.")
+
+    def _on_removed(self, event: Any) -> None:
+        if self._source is not None and event.value is self._source:
+            self._stop(f"Stopped: {event.value.name} was deleted while it was parsed.")
+        if any(event.value is entry.layer for result in self._results for entry in result.layers.values()):
+            self.changed.emit(self.result)

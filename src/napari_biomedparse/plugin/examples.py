@@ -1,0 +1,110 @@
+"""From layers to examples to learn from: planes with their labels, and what the labels mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse.plugin.layers import METADATA_KEY
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+# More planes than this teach little more and are held in memory twice.
+MOST_PLANES = 32
+
+Plane = tuple[NDArray[Any], NDArray[np.int64]]
+
+
+def labelled_planes(image: Image, labels: Labels) -> list[Plane]:
+    """Return copies of the planes that have labels, at most 32, evenly chosen.
+
+    Parameters
+    ----------
+    image
+        Of any number of axes; of a multiscale one, the level that has the labels' shape is taken.
+    labels
+        Labels of the same shape; the last two axes are the planes'.
+
+    Returns
+    -------
+    list
+        Image plane (H, W) or (H, W, 3) and its labels int64 (H, W), in their order in the stack.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or nothing is labelled.
+    """
+    values = labels.data[0] if labels.multiscale else labels.data
+    pixels = _level(image, tuple(values.shape), labels.name)
+    found = [place for place in np.ndindex(tuple(values.shape[:-2])) if np.any(np.asarray(values[place]))]
+    if not found:
+        raise ValueError(f"Nothing is labelled in {labels.name!r}; paint some objects first.")
+    if len(found) > MOST_PLANES:
+        found = [found[at] for at in np.linspace(0, len(found) - 1, MOST_PLANES).round().astype(int)]
+    planes = [(np.array(pixels[place]), np.array(values[place], np.int64)) for place in found]
+    return [(plane[..., :3] if image.rgb else plane, numbers) for plane, numbers in planes]
+
+
+def _level(image: Image, shape: tuple[int, ...], labels_name: str) -> Any:
+    for level in image.data if image.multiscale else [image.data]:
+        if tuple(level.shape[: len(level.shape) - image.rgb]) == shape:
+            return level
+    raise ValueError(
+        f"The labels {labels_name!r} have the shape {shape}, which the image {image.name!r} does not have; choose the "
+        "image that they were made on."
+    )
+
+
+def names_of(labels: Labels) -> dict[int, str]:
+    """Return what a layer's values are called: value -> prompt; empty for a layer that was not made by this plugin."""
+    about = labels.metadata.get(METADATA_KEY)
+    names = about.get("names") if isinstance(about, dict) else None
+    return {int(value): str(name) for value, name in names.items()} if isinstance(names, dict) else {}
+
+
+def modality_of(labels: Labels) -> str | None:
+    """Return the modality that a result's layer was made with, None where that is not known."""
+    about = labels.metadata.get(METADATA_KEY)
+    modality = about.get("modality") if isinstance(about, dict) else None
+    return modality if isinstance(modality, str) else None
+
+
+def meanings(values: Collection[int], names: Mapping[int, str], words: list[str]) -> dict[int, str]:
+    """Return what each value of a layer means.
+
+    Parameters
+    ----------
+    values
+        The values that occur, without 0.
+    names
+        What is known of them: value -> prompt.
+    words
+        What the user typed. A single word holds for all values, unless they are known to differ; then it is for those
+        that have no name. As many words as values are taken in the values' order.
+
+    Raises
+    ------
+    ValueError
+        If the words do not say what a value means.
+    """
+    rows = sorted(values)
+    known = {value: names[value] for value in rows if value in names}
+    if len(set(names.values())) > 1:
+        nameless = [value for value in rows if value not in known]
+        new = [word for word in words if word not in names.values()]
+        if nameless and len(new) != 1:
+            listed = ", ".join(map(str, nameless[:5])) + (", …" if len(nameless) > 5 else "")
+            raise ValueError(f"The labels {listed} have no name; add one word for them to what the labels show.")
+        return {**known, **dict.fromkeys(nameless, *new)} if nameless else known
+    if len(words) == 1:
+        return dict.fromkeys(rows, words[0])
+    if words and len(words) == len(rows):
+        return dict(zip(rows, words, strict=True))
+    if not words:
+        raise ValueError("Type what the labels show, for example: nuclei")
+    raise ValueError(f"Type one word for all labels, or one for each of the {len(rows)} values.")

@@ -1,0 +1,215 @@
+"""What can be done with a result: measure, export, copy how it was made, run it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from psygnal import Signal
+from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
+
+from napari_biomedparse.engine.frames import Frames
+from napari_biomedparse.engine.measure_stack import measure_stack
+from napari_biomedparse.engine.recipe import RecipeError
+from napari_biomedparse.io.export import FORMATS, export
+from napari_biomedparse.io.result import Export
+from napari_biomedparse.plugin.controller import Controller
+from napari_biomedparse.plugin.counting import solid, spacing_of
+from napari_biomedparse.plugin.layers import ResultLayer, recipe_of
+from napari_biomedparse.plugin.result import Result
+from napari_biomedparse.plugin.worker import Failure, Job, StartWork
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Image
+
+
+class ResultActions:
+    """Do things with the controller's current result.
+
+    Parameters
+    ----------
+    viewer
+        Its viewer.
+    controller
+        Has the result.
+    start
+        How work is done in the background.
+    """
+
+    # A sentence for the user; whether it is a refusal.
+    said = Signal(str, bool)
+
+    def __init__(self, viewer: napari.viewer.Viewer, controller: Controller, start: StartWork) -> None:
+        self._viewer, self._controller, self._start = viewer, controller, start
+        self._job: Job | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being measured or written."""
+        return self._job is not None
+
+    def measure(self) -> None:
+        """Measure all objects, fill the layer's table with that and show the table."""
+        result = self._result()
+        if result is None:
+            return
+        entry = self._entry(result)
+
+        def work() -> Generator[Any, None, None]:
+            yield _measured(result, entry)
+
+        def seen(rows: list[dict[str, Any]]) -> None:
+            frame = pd.DataFrame(rows).rename(columns={"label": "index"})
+            result.features = frame if len(frame) else pd.DataFrame(columns=["index", "prompt"])
+            result.describe(self._viewer)
+            self._viewer.layers.selection.active = entry.layer
+            self._show_table()
+            self.said.emit(f"Measured {len(frame)} objects; the table is beside the image.", False)
+
+        self._do(work, seen)
+
+    def export(self, parent: QWidget | None = None) -> None:
+        """Ask for a file and save the labels, or a table of them, in the format that its ending names."""
+        if self._result() is None:
+            return
+        kinds = [f"{title} (*{ending})" for ending, title in FORMATS.items()]
+        chosen, kind = QFileDialog.getSaveFileName(parent, "Export labels", "", ";;".join(kinds))
+        if chosen:
+            ending = list(FORMATS)[kinds.index(kind)] if kind in kinds else ""
+            named = any(chosen.lower().endswith(known) for known in FORMATS)
+            # The dialog itself has asked about a file that is there, but not about the one with the ending added.
+            self.export_to(Path(chosen if named else chosen + ending), overwrite=named)
+
+    def export_to(self, path: Path, overwrite: bool = False) -> None:
+        """Save the labels, or a table of them, in the format that the ending names."""
+        result = self._result()
+        if result is None:
+            return
+        entry = self._entry(result)
+
+        def work() -> Generator[Any, None, None]:
+            yield export(_exported(result, entry), path, overwrite)
+
+        self._do(work, lambda written: self.said.emit(f"Saved {written}.", False))
+
+    def copy_script(self) -> None:
+        """Put a Python script that makes the same labels on the clipboard."""
+        result = self._result()
+        if result is not None:
+            self._copy(result.recipe_of(self._entry(result)).script(), "script")
+
+    def copy_command(self) -> None:
+        """Put a command that makes the same labels on the clipboard."""
+        result = self._result()
+        if result is not None:
+            self._copy(result.recipe_of(self._entry(result)).command(), "command")
+
+    def run_again(self, image: Image | None) -> None:
+        """Do again, on an image, what made the selected labels layer."""
+        active = self._viewer.layers.selection.active
+        try:
+            recipe = None if active is None else recipe_of(active)
+        except RecipeError as error:
+            self.said.emit(str(error), True)
+            return
+        if recipe is None or image is None:
+            self.said.emit("Select a labels layer that BiomedParse made, and choose an image.", True)
+            return
+        self._controller.again(image, recipe)
+
+    def go_to(self, prompt: str) -> None:
+        """Move the sliders to the plane where a prompt has most pixels."""
+        result = self._controller.result
+        if result is None:
+            return
+        counts = {place: plane.pixels.get(prompt, 0) for (place, _), plane in result.painted.items()}
+        place = max(counts, key=counts.__getitem__, default=())
+        if not place or not counts[place]:
+            return
+        stack, image = result.findings.stack, result.image
+        data = list(image.world_to_data(self._viewer.dims.point)[-image.ndim :])
+        for letter, at in zip(stack.selection.free, place, strict=True):
+            axis = stack.selection.axes.index(letter)
+            data[axis] = at * stack.levels[0].shape[axis] / stack.shape[axis]
+        world = image.data_to_world(data)
+        missing = self._viewer.dims.ndim - image.ndim
+        for axis, value in enumerate(world):
+            if axis + missing not in self._viewer.dims.displayed:
+                self._viewer.dims.set_point(axis + missing, value)
+
+    def _result(self) -> Result | None:
+        result = self._controller.result
+        if result is None:
+            self.said.emit("There is no result yet; parse an image first.", True)
+        elif self._job is not None:
+            self.said.emit("Wait until the last file or table is complete.", True)
+            return None
+        return result
+
+    def _entry(self, result: Result) -> ResultLayer:
+        """Return the layer of a result that is selected, or its first."""
+        active = self._viewer.layers.selection.active
+        entries = [entry for entry in result.layers.values() if entry.layer in self._viewer.layers]
+        return next((entry for entry in entries if entry.layer is active), entries[0])
+
+    def _do(self, work: Callable[[], Generator[Any, None, None]], seen: Callable[[Any], None]) -> None:
+        self.said.emit("Working …", False)
+
+        def ended(failure: Failure | None) -> None:
+            self._job = None
+            if failure is not None:
+                self.said.emit(failure.sentence, True)
+
+        self._job = self._start(work, seen, ended)
+
+    def _copy(self, text: str, what: str) -> None:
+        QApplication.clipboard().setText(text)
+        self.said.emit(f"The {what} is on the clipboard.", False)
+
+    def _show_table(self) -> None:
+        self._viewer.window.add_plugin_dock_widget("napari", "Features table widget")
+
+
+def _channels(result: Result) -> dict[str, Frames]:
+    """Return the image's channels, or its colours, by name."""
+    stack = result.findings.stack
+    axes = stack.selection.axes
+    if stack.selection.rgb:
+        return {name: Frames(stack.array, f"{axes}S", {"S": n}) for n, name in enumerate(("red", "green", "blue"))}
+    if "C" in axes:
+        count = stack.shape[axes.index("C")]
+        return {f"c{n}": Frames(stack.array, axes, {"C": n}) for n in range(count)}
+    return {"image": Frames(stack.array, axes)}
+
+
+def _measured(result: Result, entry: ResultLayer) -> list[dict[str, Any]]:
+    stack = result.findings.stack
+    spacing, unit = spacing_of(result.image, stack)
+    labels = Frames(entry.layer.data, stack.selection.axes)
+    rows = measure_stack(
+        labels, entry.names, spacing=spacing, unit=unit, intensity=_channels(result), solid=solid(stack)
+    )
+    return [{**row, "review": result.review.get(str(row["prompt"]), "")} for row in rows]
+
+
+def _exported(result: Result, entry: ResultLayer) -> Export:
+    stack = result.findings.stack
+    spacing, unit = spacing_of(result.image, stack)
+    finest = stack.levels[0].shape
+    path = result.image.source.path
+    return Export(
+        entry.layer.data,
+        stack.selection.axes,
+        entry.names,
+        {value: entry.colours[prompt] for value, prompt in entry.names.items()},
+        spacing,
+        unit,
+        entry.layer.name,
+        Path(path) if path else None,
+        result.recipe.model,
+        tuple(_measured(result, entry)),
+        downsampling={letter: finest[n] / stack.shape[n] for n, letter in enumerate(stack.selection.axes)},
+    )

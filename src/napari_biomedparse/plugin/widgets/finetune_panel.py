@@ -1,0 +1,239 @@
+"""Teach a model from labels that were corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_biomedparse.plugin.examples import Plane, labelled_planes, meanings, modality_of, names_of
+from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
+from napari_biomedparse.plugin.widgets.naming import named
+from napari_biomedparse.plugin.widgets.run_progress import RunProgress
+from napari_biomedparse.plugin.worker import Failure, Job, StartWork, Work, start_thread
+from napari_biomedparse.weights.own_models import check_name, model_choices, own_model_path, own_models_folder
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+METHODS = {"frozen": "Frozen image encoder", "adapters": "Low-rank adapters"}
+STEPS = 60
+MOST_STEPS = 5000
+
+
+class Gain(NamedTuple):
+    """What a new model is called, and the mean Dice on what was held back, before and after."""
+
+    name: str
+    before: float
+    after: float
+
+
+class FinetunePanel(QWidget):
+    """Train a model of one's own on a labels layer, and say what that brought.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers are listed.
+    start
+        How work is done in the background.
+    parent
+        Parent widget.
+    """
+
+    saved = Signal(str)
+    """Emitted with the name of a new model."""
+
+    def __init__(self, viewer: ViewerModel, start: StartWork = start_thread, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("finetune")
+        self._start_work = start
+        self._job: Job | None = None
+        self.labels = named(ImageChooser(viewer, Labels), "finetune_labels", "Labels to learn from")
+        self.image = named(ImageChooser(viewer), "finetune_image", "Image that the labels belong to")
+        self.prompt = named(QLineEdit(), "finetune_prompt", "What the labels show: one word, or one for each value")
+        self.prompt.setPlaceholderText("nuclei")
+        self.base = named(QComboBox(), "finetune_base", "Model to start from; it stays as it is")
+        self.method = named(QComboBox(), "finetune_method", "What is trained")
+        self.steps = named(QSpinBox(), "finetune_steps", "Training steps")
+        self.name = named(QLineEdit(), "finetune_name", "Name of the new model")
+        self.name.setPlaceholderText("my nuclei")
+        self.start = named(QPushButton("Fine-tune"), "finetune_start", "Train a new model on the labels")
+        self.cancel = named(QPushButton("Cancel"), "finetune_cancel", "Stop; nothing is saved")
+        self.progress = named(RunProgress(), "finetune_progress", "Progress of the fine-tuning")
+        self.result = named(QLabel(), "finetune_result", "What the fine-tuning brought")
+        self.result.setWordWrap(True)
+        for key, title in METHODS.items():
+            self.method.addItem(title, key)
+        self.steps.setRange(1, MOST_STEPS)
+        self.steps.setValue(STEPS)
+        self._lay_out()
+        self.start.clicked.connect(self._begin)
+        self.cancel.clicked.connect(self.stop)
+        self.labels.currentIndexChanged.connect(lambda _index: self._prefill())
+        self.image.currentIndexChanged.connect(lambda _index: self._refresh())
+        self.refill()
+        self._prefill()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows = {
+            "Labels": self.labels,
+            "Image": self.image,
+            "They show": self.prompt,
+            "Start from": self.base,
+            "Method": self.method,
+            "Steps": self.steps,
+            "New name": self.name,
+        }
+        for title, widget in rows.items():
+            form.addRow(title, widget)
+        for box in (self.base, self.method):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.start)
+        buttons.addWidget(self.cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        column.addWidget(self.progress)
+        column.addWidget(self.result)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model is being trained."""
+        return self._job is not None
+
+    def refill(self) -> None:
+        """List the models that there are now to start from."""
+        chosen = self.base.currentData()
+        self.base.clear()
+        for choice in model_choices():
+            if choice.ready:
+                self.base.addItem(choice.title, choice.name)
+        self.base.setCurrentIndex(max(0, self.base.findData(chosen)))
+
+    def stop(self) -> None:
+        """Stop training; nothing is saved."""
+        if self._job is None:
+            return
+        self._job.quit()
+        self._rest("Stopped; nothing was saved.")
+
+    def leave(self) -> None:
+        """Stop training and listening; for when the widget goes away before the viewer."""
+        self.stop()
+        self.labels.disconnect_viewer()
+        self.image.disconnect_viewer()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """List the models anew: one may have come since."""
+        if self._job is None:
+            self.refill()
+        super().showEvent(event)
+
+    def _prefill(self) -> None:
+        """Write down what the labels are called, if their layer says it."""
+        names = names_of(self.labels.layer) if self.labels.layer is not None else {}
+        if names:
+            self.prompt.setText(", ".join(dict.fromkeys(names.values())))
+        self._refresh()
+
+    def _begin(self) -> None:
+        if self._job is not None:
+            return
+        try:
+            work = self._work()
+        except (ValueError, OSError) as error:
+            self.result.setText(str(error))
+            return
+        self.result.setText("")
+        self.progress.start("Loading the model")
+        self._job = self._start_work(work, self._seen, self._ended)
+        self._refresh()
+
+    def _work(self) -> Work:
+        """Return what is to be done, with copies of all it needs."""
+        image, labels = self.image.layer, self.labels.layer
+        name = self.name.text().strip()
+        check_name(name)
+        planes = labelled_planes(image, labels)
+        values = {int(value) for _, numbers in planes for value in np.unique(numbers)} - {0}
+        words = [word for word in (" ".join(part.split()) for part in self.prompt.text().split(",")) if word]
+        prompts = meanings(values, names_of(labels), words)
+        base, method, steps = self.base.currentData(), self.method.currentData(), self.steps.value()
+        return _training(planes, prompts, modality_of(labels), name, base, method, steps)
+
+    def _seen(self, event: Any) -> None:
+        if isinstance(event, Gain):
+            said = f"Dice on the held-back part: {event.before:.2f} before, {event.after:.2f} after"
+            better = "." if event.after > event.before else ". It is no better there: label more, or take more steps."
+            self.result.setText(said + better)
+            self.saved.emit(event.name)
+        elif event.loss is None:
+            self.progress.start("Measuring")
+        else:
+            self.progress.advance(event.step, event.total)
+
+    def _ended(self, failure: Failure | None) -> None:
+        self._rest(failure.sentence if failure is not None else self.result.text())
+
+    def _rest(self, said: str) -> None:
+        self._job = None
+        self.progress.rest()
+        self.result.setText(said)
+        self.refill()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Allow what can be done now."""
+        running = self._job is not None
+        self.start.setEnabled(not running and self.labels.layer is not None and self.image.layer is not None)
+        self.cancel.setEnabled(running)
+
+
+def _training(
+    planes: list[Plane],
+    prompts: dict[int, str],
+    modality: str | None,
+    name: str,
+    base: str,
+    method: Literal["frozen", "adapters"],
+    steps: int,
+) -> Work:
+    def work() -> Generator[Any, None, None]:
+        from napari_biomedparse.training.finetune import FinetuneConfig, finetune, mean
+        from napari_biomedparse.training.own_labels import Picture
+        from napari_biomedparse.weights import locate
+
+        pictures = [Picture(pixels, numbers, prompts, modality) for pixels, numbers in planes]
+        config = FinetuneConfig(method=method, steps=steps)
+        tuned = yield from finetune(pictures, locate(base), own_models_folder(), config)
+        try:
+            # The name may have been taken meanwhile.
+            check_name(name)
+            tuned.save(own_model_path(name))
+        finally:
+            tuned.discard()
+        yield Gain(name, mean(tuned.before), mean(tuned.after))
+
+    return work

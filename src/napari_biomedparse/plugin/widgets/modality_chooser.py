@@ -1,0 +1,40 @@
+"""A list of the kinds of images that a model knows."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QComboBox, QWidget
+
+from napari_biomedparse.engine.tables import known_modalities
+
+
+class ModalityChooser(QComboBox):
+    """Choose what kind of image it is, or let that be guessed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.addItem("Auto", None)
+
+    @property
+    def modality(self) -> str | None:
+        """The chosen kind, None if it is to be guessed."""
+        chosen: str | None = self.currentData()
+        return chosen
+
+    def offer(self, model: str) -> None:
+        """List the kinds that a model knows; the choice stays if it knows that one."""
+        chosen = self.modality
+        self.blockSignals(True)
+        while self.count() > 1:
+            self.removeItem(1)
+        try:
+            known = known_modalities(model)
+        except (ValueError, OSError):
+            # A model that is not there is told about when it is to be used.
+            known = ()
+        for name in sorted(known):
+            self.addItem(name, name)
+        self.setCurrentIndex(max(0, self.findData(chosen)))
+        self.blockSignals(False)
+        if self.modality != chosen:
+            self.currentIndexChanged.emit(self.currentIndex())

@@ -1,0 +1,121 @@
+"""How an image is read: its axes, channels and grey values, with a picture of what the model sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
+
+from napari_biomedparse.engine.axes import Axes, AxesError
+from napari_biomedparse.engine.preprocess import CT_WINDOWS
+from napari_biomedparse.plugin.selecting import axes_of
+from napari_biomedparse.plugin.widgets.naming import named
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+SIDE = 128
+
+
+class ReadingBox(QWidget):
+    """Say what axes, channels and grey values mean."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._layer: Image | None = None
+        self.axes = named(QLineEdit(), "axes", "A letter of T, C, Z, Y, X for each axis of the image")
+        self.note = named(QLabel(), "axes_note", "How the axes were read")
+        self.note.setWordWrap(True)
+        self.channels = named(QComboBox(), "channels", "Which channels are parsed")
+        self.channels.addItem("shown one", False)
+        self.channels.addItem("all, mixed to colours", True)
+        self.window_values = named(QComboBox(), "window", "Which grey values become black and white")
+        self.window_values.addItem("automatic", None)
+        self.window_values.addItem("contrast limits of the layer", "layer")
+        for site, (low, high) in CT_WINDOWS.items():
+            self.window_values.addItem(f"CT {site} ({low:g} to {high:g})", (low, high))
+        self.thumbnail = named(QLabel(), "thumbnail", "What the model sees")
+        self.thumbnail.setFixedSize(SIDE, SIDE)
+        self.thumbnail.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Axes", self.axes)
+        form.addRow(self.note)
+        form.addRow("Channels", self.channels)
+        form.addRow("Grey values", self.window_values)
+        form.addRow("Model sees", self.thumbnail)
+        for box in (self.channels, self.window_values):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.currentIndexChanged.connect(lambda _index: self.changed.emit())
+        self.axes.editingFinished.connect(self._edited)
+
+    def follow(self, layer: Image | None) -> None:
+        """Show how a layer's axes are read."""
+        self._layer = layer
+        self.setEnabled(layer is not None)
+        self.axes.clear()
+        self.note.clear()
+        if layer is None:
+            return
+        try:
+            read = axes_of(layer)
+            self.axes.setText(read.order)
+            self.note.setText("" if read.certain else read.reason)
+        except AxesError as error:
+            self.note.setText(str(error))
+        place = Axes(self.axes.text()).place("C") if self.axes.text() else None
+        self.channels.setEnabled(place is not None and not layer.rgb)
+        self.window_values.setEnabled(not layer.rgb)
+
+    @property
+    def chosen_axes(self) -> Axes | None:
+        """The axes that were typed; None where those that were read hold.
+
+        Raises
+        ------
+        AxesError
+            If the typed ones are none of an image of as many axes.
+        """
+        layer = self._layer
+        if layer is None:
+            return None
+        typed = Axes(self.axes.text().strip().upper())
+        if len(typed.order) != layer.ndim:
+            raise AxesError(f"{layer.name} has {layer.ndim} axes, but {typed.order} names {len(typed.order)}.")
+        return typed
+
+    @property
+    def mixed(self) -> bool:
+        """Whether channels are mixed to colours."""
+        return self.channels.isEnabled() and bool(self.channels.currentData())
+
+    @property
+    def window_chosen(self) -> Any:
+        """Grey values that become black and white, ``"layer"`` or None for automatic ones."""
+        return self.window_values.currentData() if self.window_values.isEnabled() else None
+
+    def show_picture(self, rgb: NDArray[np.uint8] | None) -> None:
+        """Show what the model sees, uint8 (h, w, 3); nothing if None."""
+        if rgb is None:
+            self.thumbnail.clear()
+            return
+        height, width = rgb.shape[:2]
+        image = QImage(np.ascontiguousarray(rgb).data, width, height, 3 * width, QImage.Format.Format_RGB888)
+        ratio, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        self.thumbnail.setPixmap(QPixmap.fromImage(image.copy()).scaled(SIDE, SIDE, ratio, how))
+
+    def _edited(self) -> None:
+        try:
+            chosen = self.chosen_axes
+            self.note.setText("")
+            self.channels.setEnabled(chosen is not None and chosen.place("C") is not None)
+        except AxesError as error:
+            self.note.setText(str(error))
+        self.changed.emit()

@@ -1,0 +1,481 @@
+"""Labels and measurements in files, read back with readers of other people."""
+
+import errno
+import json
+import subprocess
+import sys
+import uuid
+
+import dask.array as da
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import zarr
+from bioio import BioImage
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from ome_types import from_tiff
+from skimage.draw import disk, polygon2mask
+
+from napari_biomedparse.engine.axes import AxesError
+from napari_biomedparse.engine.frames import Frames
+from napari_biomedparse.engine.measure_stack import measure_stack
+from napari_biomedparse.harmonise.volumes import nifti_labels
+from napari_biomedparse.io.export import FORMATS, Export, ExportError, ending_of, export
+from napari_biomedparse.io.polygons import outline
+from tests.io.test_coco import decode
+
+NAMES = {1: "nuclei", 2: "Fluxkondensator <µ>", 5: "nuclei"}
+COLOURS = {1: (1.0, 0.0, 0.0, 1.0), 2: (0.0, 0.5, 1.0, 0.5), 5: (0.8, 0.0, 0.0, 1.0)}
+SPACING = {"Z": 2.0, "Y": 0.5, "X": 0.25, "T": 30.0}
+
+
+def result(labels, axes, names=NAMES, **options):
+    options = {"colours": COLOURS, "spacing": SPACING, "unit": "micrometer", "title": "cells", **options}
+    if "rows" not in options:
+        spacing = {letter: size for letter, size in options["spacing"].items() if letter != "T"}
+        options["rows"] = list(measure_stack(Frames(labels, axes), names, spacing=spacing, unit=options["unit"]))
+    return Export(labels, axes, names, **options)
+
+
+@pytest.fixture
+def plane():
+    """A ring, a rectangle, and two specks that touch at a corner."""
+    labels = np.zeros((300, 400), np.int32)
+    labels[disk((60, 60), 40)] = 1
+    labels[disk((60, 60), 15)] = 0
+    labels[100:120, 200:250] = 2
+    labels[150, 300] = labels[151, 301] = 5
+    return labels
+
+
+@pytest.fixture
+def stack(plane):
+    """Two frames of three sections, all different."""
+    frames = [np.roll(plane, shift, axis=1) for shift in range(6)]
+    return np.array(frames).reshape(2, 3, *plane.shape)
+
+
+# OME-TIFF
+
+
+@pytest.mark.parametrize(("kind", "stored"), [(np.int32, np.uint16), (np.uint8, np.uint8), (np.int64, np.uint16)])
+def test_ome_tiff_of_a_stack(tmp_path, stack, kind, stored):
+    path = export(result(stack.astype(kind), "TZYX"), tmp_path / "a.ome.tif")
+    with tifffile.TiffFile(path) as file:
+        assert (file.series[0].axes, file.series[0].dtype) == ("TZYX", stored)
+        assert (file.asarray() == stack).all()
+    ome = from_tiff(path)
+    pixels = ome.images[0].pixels
+    assert [pixels.physical_size_z, pixels.physical_size_y, pixels.physical_size_x] == [2, 0.5, 0.25]
+    assert {pixels.physical_size_z_unit.value, pixels.physical_size_x_unit.value} == {"µm"}
+    assert (pixels.time_increment, pixels.time_increment_unit.value) == (30, "s")
+    assert ome.images[0].name == "cells"
+    (annotation,) = ome.structured_annotations.map_annotations
+    assert annotation.namespace == "napari-biomedparse/labels"
+    assert {int(entry.k): entry.value for entry in annotation.value.ms} == NAMES
+
+
+def test_ome_tiff_of_a_plane_and_of_many_objects(tmp_path, plane):
+    many = np.arange(300 * 400, dtype=np.int32).reshape(300, 400)
+    assert tifffile.imread(export(result(many, "YX", {}, rows=()), tmp_path / "many.ome.tiff")).dtype == np.uint32
+    path = export(result(plane, "YX", unit=None), tmp_path / "plane.OME.TIF")
+    assert (tifffile.imread(path) == plane).all()
+    # What has no unit has no size either.
+    assert from_tiff(path).images[0].pixels.physical_size_x is None
+
+
+def test_axes_in_any_order_are_put_in_order(tmp_path, stack):
+    turned = np.broadcast_to(stack.transpose(3, 2, 1, 0)[:, :, None], (400, 300, 2, 3, 2))
+    for ending in (".ome.tif", ".ome.zarr"):
+        path = export(result(turned, "XYCZT"), tmp_path / f"a{ending}")
+        assert (BioImage(path).get_image_data("TZYX") == stack).all()
+
+
+def test_labels_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ExportError, match=r"-1 to 0.*renumber"):
+        export(result(np.full((5, 5), -1), "YX", rows=()), tmp_path / "a.ome.tif")
+    with pytest.raises(ExportError, match="4294967296"):
+        export(result(np.full((5, 5), 2**32), "YX", rows=()), tmp_path / "a.ome.tif")
+    assert list(tmp_path.iterdir()) == []
+
+
+# OME-Zarr
+
+
+def test_ome_zarr_of_a_stack(tmp_path, stack):
+    path = export(result(stack, "TZYX"), tmp_path / "a.ome.zarr")
+    group = zarr.open_group(path, mode="r")
+    ome = group.attrs["ome"]
+    assert ome["version"] == "0.5"
+    (multiscales,) = ome["multiscales"]
+    assert [axis["name"] for axis in multiscales["axes"]] == ["t", "z", "y", "x"]
+    assert [axis["type"] for axis in multiscales["axes"]] == ["time", "space", "space", "space"]
+    assert [axis.get("unit") for axis in multiscales["axes"]] == ["second", *["micrometer"] * 3]
+    assert [dataset["path"] for dataset in multiscales["datasets"]] == ["0", "1"]
+    scales = [dataset["coordinateTransformations"] for dataset in multiscales["datasets"]]
+    assert scales == [
+        [{"type": "scale", "scale": [30, 2, 0.5, 0.25]}],
+        [{"type": "scale", "scale": [30, 2, 1, 0.5]}],
+    ]
+    assert (group["0"][:] == stack).all()
+    assert (group["1"][:] == stack[..., ::2, ::2]).all()
+    assert group["0"].metadata.dimension_names == ("t", "z", "y", "x")
+    label = ome["image-label"]
+    assert {entry["label-value"]: entry["name"] for entry in label["properties"]} == NAMES
+    assert {entry["label-value"]: entry["rgba"] for entry in label["colors"]} == {
+        1: [255, 0, 0, 255],
+        2: [0, 128, 255, 128],
+        5: [204, 0, 0, 255],
+    }
+    image = BioImage(path)
+    assert (image.get_image_data("TZYX") == stack).all()
+    assert (image.physical_pixel_sizes.Z, image.physical_pixel_sizes.Y, image.physical_pixel_sizes.X) == (2, 0.5, 0.25)
+
+
+def test_ome_zarr_passes_the_validator_and_the_reader_of_its_makers(tmp_path, plane):
+    models = pytest.importorskip("ome_zarr_models.v05")
+    reader, io = pytest.importorskip("ome_zarr.reader"), pytest.importorskip("ome_zarr.io")
+    path = export(result(plane, "YX"), tmp_path / "a.ome.zarr")
+    models.ImageLabel.from_zarr(zarr.open_group(path, mode="r"))
+    (node,) = reader.Reader(io.parse_url(path))()
+    assert {type(spec).__name__ for spec in node.specs} == {"Label", "Multiscales"}
+    assert (np.asarray(node.data[0]) == plane).all()
+    assert node.metadata["properties"][5] == {"name": "nuclei"}
+    assert node.metadata["color"][1] == [1, 0, 0, 1]
+
+
+def test_planes_are_written_one_by_one(tmp_path, stack):
+    read = []
+
+    class Counted:
+        shape, dtype = stack.shape, stack.dtype
+
+        def __getitem__(self, index):
+            read.append(stack[index].size)
+            return stack[index]
+
+    rows = result(stack, "TZYX").rows
+    for ending in (".ome.tif", ".ome.zarr", ".geojson", ".json"):
+        export(result(Counted(), "TZYX", rows=rows), tmp_path / f"a{ending}")
+        assert max(read) == 300 * 400
+    lazy = da.from_array(stack, chunks=(1, 2, 100, 100))
+    path = export(result(lazy, "TZYX", rows=rows), tmp_path / "lazy.ome.zarr")
+    copied = result(zarr.open_group(path)["0"], "TZYX", rows=rows)
+    assert (tifffile.imread(export(copied, tmp_path / "copied.ome.tif")) == stack).all()
+
+
+# NIfTI
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_nifti_of_a_volume(tmp_path, stack, ending):
+    path = export(result(stack[0], "ZYX"), tmp_path / f"a{ending}")
+    image = nibabel.load(path)
+    assert image.get_data_dtype() == np.uint16
+    assert (np.asarray(image.dataobj).transpose(2, 1, 0) == stack[0]).all()
+    assert np.allclose(np.diag(image.affine), [0.25e-3, 0.5e-3, 2e-3, 1])
+    assert np.allclose(image.header.get_zooms(), [0.25e-3, 0.5e-3, 2e-3])
+    assert image.header.get_xyzt_units()[0] == "mm"
+    assert nifti_labels(path) == {"nuclei": [1, 5], "Fluxkondensator <µ>": [2]}
+
+
+def test_nifti_without_units_says_so(tmp_path, stack):
+    path = export(result(stack[:1], "TZYX", spacing={}, unit=None), tmp_path / "a.nii")
+    image = nibabel.load(path)
+    assert (np.diag(image.affine) == 1).all()
+    assert image.header.get_xyzt_units()[0] == "unknown"
+
+
+def test_nifti_of_what_is_no_volume_is_refused(tmp_path, stack):
+    with pytest.raises(ExportError, match="2 frames"):
+        export(result(stack, "TZYX"), tmp_path / "a.nii")
+    with pytest.raises(ExportError, match="this is a plane"):
+        export(result(stack[0, 0], "YX"), tmp_path / "a.nii.gz")
+    with pytest.raises(ExportError, match="up to 32767 pixels"):
+        export(result(np.zeros((2, 2, 40_000), np.uint8), "ZYX"), tmp_path / "a.nii")
+    assert list(tmp_path.iterdir()) == []
+
+
+# GeoJSON
+
+
+def fill(geometry, shape):
+    """Return the pixels whose middle lies in a geometry: in an odd number of its rings."""
+    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    mask = np.zeros(shape, bool)
+    for rings in polygons:
+        for ring in rings:
+            assert ring[0] == ring[-1]
+            mask ^= polygon2mask(shape, np.array(ring)[:, ::-1] - 0.5)
+    return mask
+
+
+def test_geojson_of_a_plane(tmp_path, plane):
+    path = export(result(plane, "YX"), tmp_path / "a.geojson")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["type"] == "FeatureCollection"
+    features = {feature["properties"]["label"]: feature for feature in content["features"]}
+    assert len(features) == len(content["features"]) == 3
+    for label, feature in features.items():
+        assert feature["type"] == "Feature"
+        uuid.UUID(feature["id"])
+        assert feature["properties"]["objectType"] == "detection"
+        assert feature["properties"]["classification"]["name"] == NAMES[label]
+        assert "plane" not in feature["geometry"]
+        assert (fill(feature["geometry"], plane.shape) == (plane == label)).all()
+    ring, rectangle, specks = (features[label]["geometry"] for label in (1, 2, 5))
+    assert (ring["type"], len(ring["coordinates"])) == ("Polygon", 2)
+    assert sorted(rectangle["coordinates"][0][:-1]) == [[200, 100], [200, 120], [250, 100], [250, 120]]
+    assert (specks["type"], len(specks["coordinates"])) == ("MultiPolygon", 2)
+    # A class has one colour, its objects may have shades of it.
+    assert features[5]["properties"]["classification"]["color"] == [255, 0, 0]
+    assert features[5]["properties"]["color"] == [204, 0, 0]
+    measured = features[2]["properties"]["measurements"]
+    assert (measured["area_px"], measured["area_um2"], measured["box_ratio"]) == (1000, 125, 1)
+    assert not {"label", "frame", "bbox_top_px", "centroid_y_px"} & set(measured)
+
+
+def test_geojson_of_a_stack_and_of_a_coarser_level(tmp_path, stack):
+    coarse = result(stack, "TZYX", {1: "liver", 2: "spleen", 5: "lung"}, downsampling={"Y": 4, "X": 4})
+    features = json.loads(export(coarse, tmp_path / "a.geojson").read_text())["features"]
+    assert len(features) == 18
+    assert {feature["properties"]["objectType"] for feature in features} == {"annotation"}
+    planes = [(one["geometry"]["plane"]["t"], one["geometry"]["plane"]["z"]) for one in features[::3]]
+    assert planes == [(t, z) for t in range(2) for z in range(3)]
+    (last,) = features[-2]["geometry"]["coordinates"]
+    assert (np.array(last).min(axis=0), np.array(last).max(axis=0)) == (
+        pytest.approx([4 * 205, 400]),
+        pytest.approx([4 * 255, 480]),
+    )
+    # A volume's measurements are with each of its sections.
+    assert features[-2]["properties"]["measurements"]["volume_px"] == 3000
+    assert len({feature["id"] for feature in features}) == 18
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 7), st.integers(1, 7))))
+def test_outlines_hold_exactly_the_pixels(mask):
+    area = 0
+    found = np.zeros(mask.shape, bool)
+    for outer, *holes in outline(mask):
+        for ring in (outer, *holes):
+            assert len({tuple(point) for point in ring.tolist()}) == len(ring) - 1
+            x, y = ring.T
+            signed = float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
+            assert (signed > 0) == (ring is outer)
+            area += signed
+        geometry = {"type": "Polygon", "coordinates": [ring.tolist() for ring in (outer, *holes)]}
+        part = fill(geometry, mask.shape)
+        assert not (part & found).any()
+        found |= part
+    assert area == mask.sum()
+    assert (found == mask).all()
+
+
+# COCO
+
+
+def test_coco_of_a_stack(tmp_path, stack):
+    rows = [{"frame": 1, "label": 2, "mean_probability": 0.75}]
+    exported = result(stack, "TZYX", model="mini", source=tmp_path / "image.tif", rows=rows)
+    content = json.loads(export(exported, tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert content["info"]["model"] == "mini"
+    assert [category["name"] for category in content["categories"]] == ["nuclei", "Fluxkondensator <µ>"]
+    assert content["categories"][0]["supercategory"]
+    assert [(image["frame"], image["plane"]) for image in content["images"]] == [
+        (t, z) for t in range(2) for z in range(3)
+    ]
+    assert {image["file_name"] for image in content["images"]} == {"image.tif"}
+    images = {image["id"]: stack[image["frame"], image["plane"]] for image in content["images"]}
+    assert len(content["annotations"]) == 18
+    for annotation in content["annotations"]:
+        pixels = decode(annotation["segmentation"])
+        assert (pixels == (images[annotation["image_id"]] == annotation["label"])).all()
+        assert annotation["area"] == pixels.sum()
+    scores = [annotation.get("score") for annotation in content["annotations"]]
+    assert scores == [None] * 9 + [None, 0.75, None] * 3
+
+
+def test_labels_without_a_name_are_kept(tmp_path, plane):
+    some = result(plane, "YX", {1: "nuclei"}, colours={})
+    content = json.loads(export(some, tmp_path / "a.json").read_text())
+    assert [category["name"] for category in content["categories"]] == ["nuclei", "unnamed"]
+    assert [annotation["category_id"] for annotation in content["annotations"]] == [1, 2, 2]
+    features = json.loads(export(some, tmp_path / "a.geojson").read_text())["features"]
+    assert [feature["properties"].get("classification") for feature in features] == [{"name": "nuclei"}, None, None]
+
+
+# Tables
+
+
+def test_csv(tmp_path, stack):
+    exported = result(stack, "TZYX")
+    table = pd.read_csv(export(exported, tmp_path / "a.csv"))
+    assert list(table.columns) == exported.table_columns
+    assert (table["volume_px"] * 0.25).tolist() == pytest.approx(table["volume_um3"].tolist())
+    assert table["prompt"].tolist() == [NAMES[label] for label in table["label"]]
+    assert table["frame"].tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_empty_cells_and_empty_tables(tmp_path, plane):
+    rows = [{"label": 1, "prompt": "a", "intensity_g_mean": None}, {"label": 2, "prompt": "b", "intensity_g_mean": 0.5}]
+    export(result(plane, "YX", rows=rows), tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text().split() == ["label,prompt,intensity_g_mean", "1,a,", "2,b,0.5"]
+    none = result(np.zeros_like(plane), "YX")
+    table = pd.read_csv(export(none, tmp_path / "none.csv"))
+    assert len(table) == 0
+    assert {"label", "eccentricity", "area_um2"} <= set(table.columns)
+    chosen = result(np.zeros_like(plane), "YX", rows=(), columns=["label", "intensity_g_mean"])
+    assert (export(chosen, tmp_path / "chosen.csv")).read_text().split() == ["label,intensity_g_mean"]
+
+
+def test_parquet(tmp_path, stack):
+    pytest.importorskip("pyarrow")
+    exported = result(stack, "TZYX")
+    table = pd.read_parquet(export(exported, tmp_path / "a.parquet"))
+    expected = pd.DataFrame(list(exported.rows))
+    assert list(table.columns) == exported.table_columns
+    assert table["label"].dtype == np.int64
+    assert table.astype(object).equals(expected.astype(object))
+    rows = [{"label": 1, "prompt": "a", "mean_probability": None}]
+    table = pd.read_parquet(export(result(stack, "TZYX", rows=rows), tmp_path / "empty.parquet"))
+    assert table["mean_probability"].dtype == np.float64
+    none = export(result(stack * 0, "TZYX"), tmp_path / "none.parquet")
+    assert list(pd.read_parquet(none).columns) == result(stack * 0, "TZYX").table_columns
+
+
+@pytest.mark.parametrize(("ending", "package"), [("parquet", "pyarrow"), ("nii", "nibabel"), ("ome.zarr", "zarr")])
+def test_a_missing_package_is_named(tmp_path, stack, monkeypatch, ending, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ExportError, match=f"needs {package}: run pip install"):
+        export(result(stack[0], "ZYX"), tmp_path / f"a.{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Targets
+
+
+def write_something(path):
+    if path.name.endswith(".ome.zarr"):
+        zarr.open_group(path, mode="w").create_array("old", shape=(1,), dtype=int)
+    else:
+        path.write_bytes(b"old")
+
+
+def inside(path):
+    return {
+        str(one.relative_to(path.parent)): one.read_bytes() for one in sorted(path.parent.rglob("*")) if one.is_file()
+    }
+
+
+ENDINGS = sorted(set(FORMATS) - {".parquet"})
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_nothing_is_overwritten_without_asking(tmp_path, stack, ending):
+    path = tmp_path / f"a{ending}"
+    write_something(path)
+    before = inside(path)
+    with pytest.raises(ExportError, match="is there already") as refused:
+        export(result(stack[0], "ZYX"), path)
+    assert str(path) in str(refused.value)
+    assert inside(path) == before
+    assert export(result(stack[0], "ZYX"), path, overwrite=True) == path
+    after = inside(path)
+    assert after != before
+    assert list(tmp_path.iterdir()) == [path]
+    assert not any("old" in name for name in after)
+
+
+class Failing:
+    """Labels whose second plane cannot be read or written."""
+
+    def __init__(self, array, code):
+        self.array, self.shape, self.dtype, self.code = array, array.shape, np.dtype(np.uint16), code
+
+    def __getitem__(self, index):
+        if not isinstance(index[0], int) or index[0] > 0:
+            raise OSError(self.code, "no use")
+        return self.array[index].astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "no permission to write to"), (errno.EIO, "no use")],
+)
+@pytest.mark.parametrize("ending", [ending for ending in ENDINGS if ending != ".csv"])
+def test_a_failure_leaves_the_old_file(tmp_path, stack, ending, code, sentence):
+    path = tmp_path / f"a{ending}"
+    failing = result(Failing(stack[0], code), "ZYX", rows=())
+    with pytest.raises(ExportError, match=f"was not written: .*{sentence}.*Nothing was changed"):
+        export(failing, path)
+    assert list(tmp_path.iterdir()) == []
+    write_something(path)
+    before = inside(path)
+    with pytest.raises(ExportError, match=sentence):
+        export(failing, path, overwrite=True)
+    assert inside(path) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of this kind")
+@pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr", ".geojson", ".csv"])
+def test_a_file_that_cannot_grow_leaves_nothing(tmp_path, ending):
+    """A limit on the size of files stands in for a full disk."""
+    code = f"""
+import resource
+import numpy as np
+from pathlib import Path
+from napari_biomedparse.io.export import Export, ExportError, export
+labels = np.random.default_rng(0).integers(0, 60_000, (2, 150, 150), np.uint16)
+rows = [{{"label": n}} for n in range(20_000)]
+result = Export(labels, "ZYX", {{}}, rows=rows)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    export(result, Path({str(tmp_path / f"a{ending}")!r}))
+except ExportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "was not written: File too large. Nothing was changed." in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_endings_and_places_are_refused(tmp_path, plane):
+    one = result(plane, "YX")
+    for name in ("a.tif", "a.zarr", "a", ".csv", "a.csv.txt"):
+        with pytest.raises(ExportError, match=r"names no known format; choose one of \.ome\.tif,"):
+            export(one, tmp_path / name)
+    with pytest.raises(ExportError, match="no folder"):
+        export(one, tmp_path / "missing" / "a.csv")
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(ExportError, match="is a folder"):
+        export(one, tmp_path / "a.csv", overwrite=True)
+    thesis = tmp_path / "a.ome.zarr"
+    thesis.mkdir()
+    (thesis / "thesis.txt").write_text("years of work")
+    with pytest.raises(ExportError, match="no OME-Zarr, and is not replaced"):
+        export(one, thesis, overwrite=True)
+    assert (thesis / "thesis.txt").exists()
+    assert ending_of(tmp_path / "A.OME.Tiff") == ".ome.tiff"
+
+
+def test_the_image_itself_is_never_replaced(tmp_path, plane):
+    source = tmp_path / "image.ome.tif"
+    tifffile.imwrite(source, plane)
+    before = source.read_bytes()
+    with pytest.raises(ExportError, match="is the image itself"):
+        export(result(plane, "YX", source=source), source, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_what_are_no_labels_is_refused(plane):
+    with pytest.raises(ExportError, match="integers to be written, not float64"):
+        result(plane / 2, "YX", rows=())
+    with pytest.raises(ExportError, match="no pixels"):
+        result(plane[:0], "YX", rows=())
+    with pytest.raises(AxesError):
+        result(plane, "ZYX", rows=())

@@ -15,7 +15,7 @@ from napari_biomedparse.plugin.widgets.finetune_panel import FinetunePanel
 from napari_biomedparse.weights import locate
 from napari_biomedparse.weights.own_models import model_choices, own_models, own_models_folder
 
-RUN = 200_000
+RUN = 100_000
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def panel(viewer, qtbot):
     viewer.window.add_dock_widget(panel, name="Fine-tune")
     yield panel
     panel.leave()
+    qtbot.waitUntil(lambda: not panel.busy, timeout=RUN)
 
 
 @pytest.fixture
@@ -100,11 +101,11 @@ def test_a_cancelled_run_saves_nothing(panel, qtbot, labelled):
     bar = find(panel, QProgressBar, "progress")
     qtbot.waitUntil(lambda: bar.value() > 0, timeout=RUN)
     qtbot.mouseClick(find(panel, QPushButton, "cancel"), Qt.MouseButton.LeftButton)
-    assert not panel.busy
+    # The step that is being taken is finished first.
+    qtbot.waitUntil(lambda: not panel.busy, timeout=RUN)
     assert said(panel) == "Stopped; nothing was saved."
     assert find(panel, QPushButton, "start").isEnabled()
-    # The step that was being taken is finished first.
-    qtbot.waitUntil(lambda: not list(own_models_folder().iterdir()), timeout=RUN)
+    assert not list(own_models_folder().iterdir())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.measure import regionprops
 
 from napari_biomedparse.engine.frames import numbered
@@ -64,10 +65,16 @@ def _features(result: Export) -> Iterator[dict[str, Any]]:
 def _geometry(region: Any, result: Export) -> dict[str, Any]:
     corner = np.array(region.bbox[1::-1])
     factors = np.array([float(result.downsampling.get(letter, 1.0)) for letter in "XY"])
-    polygons = [[((ring + corner) * factors).round(3).tolist() for ring in rings] for rings in outline(region.image)]
+    polygons = [[_points((ring + corner) * factors) for ring in rings] for rings in outline(region.image)]
     if len(polygons) == 1:
         return {"type": "Polygon", "coordinates": polygons[0]}
     return {"type": "MultiPolygon", "coordinates": polygons}
+
+
+def _points(ring: NDArray[np.float64]) -> list[list[float]]:
+    whole = ring.astype(np.int64)
+    points: list[list[float]] = (whole if (whole == ring).all() else ring.round(3)).tolist()
+    return points
 
 
 def _properties(result: Export, label: int, firsts: Mapping[str, int], row: Mapping[str, Cell]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
 from napari_biomedparse.engine.frames import Frames
-from napari_biomedparse.engine.measure_stack import measure_stack
+from napari_biomedparse.engine.measure_stack import measure_stack, stack_columns
 from napari_biomedparse.engine.recipe import RecipeError
 from napari_biomedparse.io.export import FORMATS, export
 from napari_biomedparse.io.result import Export
@@ -199,6 +199,14 @@ def _exported(result: Result, entry: ResultLayer) -> Export:
     stack = result.findings.stack
     spacing, unit = spacing_of(result.image, stack)
     finest = stack.levels[0].shape
+    channels = _channels(result)
+    columns = stack_columns(
+        Frames(entry.layer.data, stack.selection.axes),
+        spacing=spacing,
+        unit=unit,
+        channels=list(channels),
+        solid=solid(stack),
+    )
     path = result.image.source.path
     return Export(
         entry.layer.data,
@@ -211,5 +219,6 @@ def _exported(result: Result, entry: ResultLayer) -> Export:
         Path(path) if path else None,
         result.recipe.model,
         tuple(_measured(result, entry)),
+        (*columns, "review"),
         downsampling={letter: finest[n] / stack.shape[n] for n, letter in enumerate(stack.selection.axes)},
     )

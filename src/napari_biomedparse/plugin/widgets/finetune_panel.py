@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -65,6 +66,7 @@ class FinetunePanel(QWidget):
         self.setObjectName("finetune")
         self._start_work = start
         self._job: Job | None = None
+        self._stopping, self._left = Event(), False
         self.labels = named(ImageChooser(viewer, Labels), "finetune_labels", "Labels to learn from")
         self.image = named(ImageChooser(viewer), "finetune_image", "Image that the labels belong to")
         self.prompt = named(QLineEdit(), "finetune_prompt", "What the labels show: one word, or one for each value")
@@ -133,15 +135,18 @@ class FinetunePanel(QWidget):
         self.base.setCurrentIndex(max(0, self.base.findData(chosen)))
 
     def stop(self) -> None:
-        """Stop training; nothing is saved."""
+        """Stop training after the step that is being taken; nothing is saved."""
         if self._job is None:
             return
-        self._job.quit()
-        self._rest("Stopped; nothing was saved.")
+        # Not told to quit: work that quits is not resumed, and so cannot take away what it has written so far.
+        self._stopping.set()
+        self.cancel.setEnabled(False)
+        self.progress.start("Stopping")
 
     def leave(self) -> None:
         """Stop training and listening; for when the widget goes away before the viewer."""
         self.stop()
+        self._left = True
         self.labels.disconnect_viewer()
         self.image.disconnect_viewer()
 
@@ -181,26 +186,33 @@ class FinetunePanel(QWidget):
         words = [word for word in (" ".join(part.split()) for part in self.prompt.text().split(",")) if word]
         prompts = meanings(values, names_of(labels), words)
         base, method, steps = self.base.currentData(), self.method.currentData(), self.steps.value()
-        return _training(planes, prompts, modality_of(labels), name, base, method, steps)
+        self._stopping = Event()
+        return _training(planes, prompts, modality_of(labels), name, base, method, steps, self._stopping)
 
     def _seen(self, event: Any) -> None:
+        if self._left:
+            return
         if isinstance(event, Gain):
             said = f"Dice on the held-back part: {event.before:.2f} before, {event.after:.2f} after"
             better = "." if event.after > event.before else ". It is no better there: label more, or take more steps."
             self.result.setText(said + better)
             self.saved.emit(event.name)
+        elif self._stopping.is_set():
+            return
         elif event.loss is None:
             self.progress.start("Measuring")
         else:
             self.progress.advance(event.step, event.total)
 
     def _ended(self, failure: Failure | None) -> None:
-        self._rest(failure.sentence if failure is not None else self.result.text())
-
-    def _rest(self, said: str) -> None:
         self._job = None
+        if self._left:
+            return
+        if failure is not None:
+            self.result.setText(failure.sentence)
+        elif not self.result.text():
+            self.result.setText("Stopped; nothing was saved.")
         self.progress.rest()
-        self.result.setText(said)
         self.refill()
         self._refresh()
 
@@ -219,6 +231,7 @@ def _training(
     base: str,
     method: Literal["frozen", "adapters"],
     steps: int,
+    stopping: Event,
 ) -> Work:
     def work() -> Generator[Any, None, None]:
         from napari_biomedparse.training.finetune import FinetuneConfig, finetune, mean
@@ -226,9 +239,19 @@ def _training(
         from napari_biomedparse.weights import locate
 
         pictures = [Picture(pixels, numbers, prompts, modality) for pixels, numbers in planes]
-        config = FinetuneConfig(method=method, steps=steps)
-        tuned = yield from finetune(pictures, locate(base), own_models_folder(), config)
+        run = finetune(pictures, locate(base), own_models_folder(), FinetuneConfig(method=method, steps=steps))
+        tuned = None
+        while tuned is None and not stopping.is_set():
+            try:
+                yield next(run)
+            except StopIteration as end:
+                tuned = end.value
+        run.close()
+        if tuned is None:
+            return
         try:
+            if stopping.is_set():
+                return
             # The name may have been taken meanwhile.
             check_name(name)
             tuned.save(own_model_path(name))

@@ -10,6 +10,9 @@ from napari_biomedparse.training.dataset import DataError, read_split
 from napari_biomedparse.training.finetune import FinetuneConfig, finetune
 from napari_biomedparse.training.own_labels import Picture, can_name_absent, context_of, keep_back, write_dataset
 
+# A run that takes a moment.
+SMALL = {"steps": 2, "batch": 2, "device": "cpu"}
+
 
 def squares(count: int = 1, side: int = 64) -> list[Picture]:
     """Planes with a bright square in each quarter, in noise."""
@@ -47,7 +50,7 @@ def nuclei(fluorescence):
 
 def run(pictures, base, workspace, **changes):
     """Run to the end; return what came of it, and the steps."""
-    steps = finetune(pictures, base, workspace, FinetuneConfig(device="cpu", **{"steps": 2, "batch": 2, **changes}))
+    steps = finetune(pictures, base, workspace, FinetuneConfig(**{**SMALL, **changes}))
     seen = []
     while True:
         try:
@@ -67,8 +70,6 @@ def test_both_figures_are_what_the_predictor_finds_on_the_part_kept_back(nuclei,
     assert [step.step for step in seen if step.loss is not None] == [1, 2]
     assert all(step.total == 2 for step in seen)
     _, (kept,) = keep_back([nuclei])
-    height, width = nuclei.labels.shape
-    assert kept.mask("nucleus").shape == (height - height // 2, width - width // 2) or kept.part[0].start == 0
     target = workspace / "mine.safetensors"
     tuned.save(target)
     assert list(tuned.before) == list(tuned.after) == ["nucleus"]

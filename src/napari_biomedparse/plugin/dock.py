@@ -14,6 +14,7 @@ from superqt import QCollapsible
 from napari_biomedparse.engine.session import shared_session
 from napari_biomedparse.ontology import published_vocabulary
 from napari_biomedparse.plugin.controller import Controller, Output
+from napari_biomedparse.plugin.layers import settle_cursor
 from napari_biomedparse.plugin.planning import picture
 from napari_biomedparse.plugin.result_actions import ResultActions
 from napari_biomedparse.plugin.selecting import Choices
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 # Milliseconds without a move of the slider after which all else follows what is shown.
 SETTLED = 200
 # Pixels of the table's height, for a few rows.
-TABLE_HEIGHT = 170
+TABLE_HEIGHT = 130
 
 
 class ParseDock(QWidget):
@@ -179,6 +180,7 @@ class ParseDock(QWidget):
             signal.connect(lambda *_: self._plan())
         self.reading.changed.connect(self._look)
         self._viewer.dims.events.current_step.connect(self._look)
+        self._viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         self.buttons.measure.clicked.connect(self.actions.measure)
         self.buttons.export.clicked.connect(lambda: self.actions.export(self))
         self.buttons.undo.clicked.connect(control.undo)
@@ -295,6 +297,9 @@ class ParseDock(QWidget):
         self.boxes.follow(result)
         self._refresh()
 
+    def _on_ndisplay(self, _event: Any = None) -> None:
+        settle_cursor(self._viewer)
+
     def _say(self, sentence: str, refusal: bool) -> None:
         self.status.setText(sentence)
         if refusal:
@@ -355,4 +360,6 @@ class ParseDock(QWidget):
         self.boxes.stop()
         self._on_ended()
         self._viewer.dims.events.current_step.disconnect(self._look)
+        self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        self.finetune.leave()
         self.image.disconnect_viewer()

@@ -127,16 +127,16 @@ def transforms(image: Image, selection: Selection, shape: tuple[int, ...]) -> di
 
 def place_above(viewer: ViewerModel, layer: Layer, other: Layer) -> None:
     """Add a layer right above another, or on top where that is gone."""
-    _settle_cursor(viewer)
+    settle_cursor(viewer)
     viewer.layers.append(layer)
     if other in viewer.layers:
         viewer.layers.move(len(viewer.layers) - 1, viewer.layers.index(other) + 1)
 
 
-def _settle_cursor(viewer: ViewerModel) -> None:
+def settle_cursor(viewer: ViewerModel) -> None:
     """Give the cursor a view direction in 3D.
 
-    napari 0.9.2 fails when a labels layer with features is activated in 3D before the mouse has moved.
+    napari 0.9.2 fails when a labels layer with features is active in 3D before the mouse has moved.
     """
     cursor = viewer.cursor
     if viewer.dims.ndisplay == 3 and getattr(cursor, "_view_direction", 0) is None:

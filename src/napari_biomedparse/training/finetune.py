@@ -56,7 +56,7 @@ class FinetuneConfig:
     method: Method = "frozen"
     steps: int = 60
     batch: int = 4
-    rate: float = 3e-4
+    rate: float = 1e-3
     device: str = "auto"
     seed: int = 2024
 

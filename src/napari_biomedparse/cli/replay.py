@@ -13,7 +13,10 @@ from napari_biomedparse.cli.common import Device, Overwrite, clear_errors
 def replay(
     image: Annotated[Path, typer.Argument(help="Image file.")],
     recipe: Annotated[str, typer.Option(help="The recipe, or a file with it.")],
-    output: Annotated[Path, typer.Option(help="File for the labels, such as labels.ome.tif or labels.ome.zarr.")],
+    output: Annotated[
+        Path,
+        typer.Option(help="File for the labels, such as labels.ome.tif, or for a table of them, such as labels.csv."),
+    ],
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -22,16 +25,18 @@ def replay(
         import hashlib
 
         from napari_biomedparse.engine.follow import labels_of
+        from napari_biomedparse.engine.frames import Frames
+        from napari_biomedparse.engine.measure_stack import measure_stack, stack_columns
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.engine.recipe import Recipe
-        from napari_biomedparse.io.export import ending_of, export
+        from napari_biomedparse.io.export import check_target, export
         from napari_biomedparse.io.read import read_array
         from napari_biomedparse.io.result import Export
         from napari_biomedparse.weights import locate
 
-        ending_of(output)
         if output.exists() and not overwrite:
             raise ValueError(f"{output} is there already; add --overwrite to replace it, or choose another file.")
+        check_target(output, overwrite, image)
         text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
         wanted = Recipe.from_json(text)
         weights = Path(locate(wanted.model))
@@ -40,6 +45,18 @@ def replay(
                 raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
         array = read_array(image, wanted.selection.axes, wanted.selection.rgb)
         followed = labels_of(wanted, array, Predictor.from_pretrained(weights, device))
-        axes = wanted.selection.axes
-        export(Export(followed.values, axes, followed.names, source=image, model=wanted.model), output, overwrite)
+        selection = wanted.selection
+        frames = Frames(followed.values, selection.axes)
+        # Labels of one section chosen from a stack are no volume.
+        solid = "Z" in selection.free and selection.at.get("Z") is None and frames.sizes[1] > 1
+        made = Export(
+            followed.values,
+            selection.axes,
+            followed.names,
+            source=image,
+            model=wanted.model,
+            rows=tuple(measure_stack(frames, followed.names, solid=solid)),
+            columns=stack_columns(frames, solid=solid),
+        )
+        export(made, output, overwrite)
         typer.echo(str(output))

@@ -101,7 +101,7 @@ class Blend:
         """Return the blended planes, (planes, H, W); 0 where no tile has come yet."""
         if self._whole is not None:
             return self._whole
-        blended: NDArray[np.float32] = self._sum / np.maximum(self._weight, np.finfo(np.float32).tiny)
+        blended: NDArray[np.float32] = self._sum / np.maximum(self._weight, np.float32(1e-30))
         return blended
 
 

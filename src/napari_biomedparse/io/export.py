@@ -16,7 +16,7 @@ from napari_biomedparse.io.partial import replacing
 from napari_biomedparse.io.result import Export, ExportError
 from napari_biomedparse.io.tables import write_csv, write_parquet
 
-__all__ = ["FORMATS", "Export", "ExportError", "ending_of", "export"]
+__all__ = ["FORMATS", "Export", "ExportError", "check_target", "ending_of", "export"]
 
 
 class _Format(NamedTuple):
@@ -78,20 +78,21 @@ def export(result: Export, path: Path, overwrite: bool = False) -> Path:
         If the ending is unknown, something is there already, the format cannot hold the result or needs a package
         that is missing, or the file cannot be written, as when the disk is full.
     """
-    ending = ending_of(path)
-    _check_target(result, path, ending, overwrite)
+    check_target(path, overwrite, result.source)
     try:
         with replacing(path) as partial:
-            _FORMATS[ending].write(partial, result)
+            _FORMATS[ending_of(path)].write(partial, result)
     except OSError as error:
         raise ExportError(f"{path} was not written: {_reason(path, error)}. Nothing was changed.") from error
     return path
 
 
-def _check_target(result: Export, path: Path, ending: str, overwrite: bool) -> None:
+def check_target(path: Path, overwrite: bool = False, source: Path | None = None) -> None:
+    """Tell before long work whether :func:`export` would refuse a path; parameters and errors are as there."""
+    ending = ending_of(path)
     if not path.parent.is_dir():
         raise ExportError(f"There is no folder {path.parent}; make it first, or choose another.")
-    if result.source and path.exists() and result.source.exists() and path.samefile(result.source):
+    if source and path.exists() and source.exists() and path.samefile(source):
         raise ExportError(f"{path} is the image itself; choose another name.")
     if not path.exists():
         return

@@ -25,7 +25,7 @@ def write_nifti(path: Path, result: Export) -> None:
     ExportError
         If there is no volume or more than one, a side is too long, a label does not fit, or nibabel is missing.
     """
-    nibabel = need("nibabel", "Writing NIfTI", "napari-biomedparse[data]")
+    nibabel = need("nibabel", "Writing NIfTI", "napari-biomedparse[export]")
     frames = result.frames
     count, depth, height, width = frames.sizes
     if count > 1:

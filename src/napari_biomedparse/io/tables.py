@@ -21,8 +21,8 @@ def write_parquet(path: Path, result: Export) -> None:
     ExportError
         If pyarrow is missing.
     """
-    arrow = need("pyarrow", "Writing Parquet", "pyarrow")
-    parquet = need("pyarrow.parquet", "Writing Parquet", "pyarrow")
+    arrow = need("pyarrow", "Writing Parquet", "napari-biomedparse[export]")
+    parquet = need("pyarrow.parquet", "Writing Parquet", "napari-biomedparse[export]")
     columns = {}
     for name in result.table_columns:
         column = arrow.array([row.get(name) for row in result.rows])

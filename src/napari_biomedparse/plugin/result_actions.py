@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from psygnal import Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
 from napari_biomedparse.engine.frames import Frames
@@ -67,7 +68,7 @@ class ResultActions:
             result.describe(self._viewer)
             self._viewer.layers.selection.active = entry.layer
             self._show_table()
-            self.said.emit(f"Measured {len(frame)} objects; the table is beside the image.", False)
+            self.said.emit(f"Measured {len(frame)} objects; the table is below the image.", False)
 
         self._do(work, seen)
 
@@ -170,7 +171,10 @@ class ResultActions:
         self.said.emit(f"The {what} is on the clipboard.", False)
 
     def _show_table(self) -> None:
-        self._viewer.window.add_plugin_dock_widget("napari", "Features table widget")
+        """Show napari's own table below the image; the dock keeps its height so."""
+        docked, _ = self._viewer.window.add_plugin_dock_widget("napari", "Features table widget")
+        docked.parent().addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docked)
+        docked.show()
 
 
 def _channels(result: Result) -> dict[str, Frames]:

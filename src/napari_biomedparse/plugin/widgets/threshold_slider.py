@@ -26,7 +26,8 @@ class ShareBox(QDoubleSpinBox):
         # Under a style sheet Qt gives the number no room if the buttons are switched off, but does if they are 0 wide.
         self.setStyleSheet(
             f"QAbstractSpinBox {{ min-width: {WIDTH}px; max-width: {WIDTH}px; padding: 0px; }}"
-            "QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; }"
+            "QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; border: 0px; image: none; }"
+            "QAbstractSpinBox::up-arrow, QAbstractSpinBox::down-arrow { width: 0px; height: 0px; image: none; }"
             "QLineEdit { padding: 0px; }"
         )
 

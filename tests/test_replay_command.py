@@ -1,0 +1,89 @@
+"""A recipe followed on the command line: labels and tables in files, nothing replaced unasked."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imread
+from typer.testing import CliRunner
+
+from napari_biomedparse.cli import app
+from napari_biomedparse.engine.follow import follow
+from napari_biomedparse.engine.paint import Paint
+from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.engine.selection import Selection
+from tests.conftest import DATA
+
+FLUORESCENCE = DATA / "DSB2018-Fluorescence/test/449f41710769_fluorescence+microscopy_cell.png"
+
+
+def replay(image, recipe, output, *more):
+    arguments = ["replay", image, "--recipe", recipe, "--output", output, "--device", "cpu", *more]
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def series(tmp_path):
+    """Two different frames."""
+    grey = imread(FLUORESCENCE)
+    path = tmp_path / "series.ome.tif"
+    tifffile.imwrite(path, np.stack([grey, np.flipud(grey)]), metadata={"axes": "TYX"}, ome=True)
+    return path
+
+
+@pytest.fixture
+def recipe():
+    return Recipe(Selection("TYX"), ("nuclei",), "fluorescence microscopy", paint=Paint(instances=True))
+
+
+def test_labels_and_table_are_those_of_the_recipe(tmp_path, series, recipe):
+    expected = follow(recipe, tifffile.imread(series))
+    assert expected[0].any()
+    assert expected[1].any()
+    done = replay(series, recipe.as_json(), tmp_path / "labels.ome.tif")
+    assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "labels.ome.tif")), done.output
+    with tifffile.TiffFile(tmp_path / "labels.ome.tif") as file:
+        assert file.series[0].axes == "TYX"
+        assert (file.asarray() == expected).all()
+    (tmp_path / "recipe.json").write_text(recipe.as_json(), encoding="utf-8")
+    assert replay(series, tmp_path / "recipe.json", tmp_path / "objects.csv").exit_code == 0
+    with (tmp_path / "objects.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    areas = {(int(row["frame"]), int(row["label"])): int(row["area_px"]) for row in rows}
+    assert areas == {
+        (t, label): int((frame == label).sum())
+        for t, frame in enumerate(expected)
+        for label in np.unique(frame[frame > 0])
+    }
+    assert {row["prompt"] for row in rows} == {"nuclei"}
+
+
+def test_what_is_there_and_what_cannot_be_written_is_refused_at_once(tmp_path, series, recipe):
+    image = series.read_bytes()
+    old = tmp_path / "labels.ome.tif"
+    old.write_bytes(b"old")
+    cases = [
+        ((old,), "add --overwrite"),
+        ((tmp_path / "labels.png",), "names no known format"),
+        ((tmp_path / "missing" / "labels.ome.tif",), "There is no folder"),
+        ((series, "--overwrite"), "is the image itself"),
+    ]
+    for (output, *more), sentence in cases:
+        # Refused before the recipe is read.
+        done = replay(series, "{no recipe", output, *more)
+        assert done.exit_code == 2
+        assert sentence in done.stderr
+    assert old.read_bytes() == b"old"
+    assert series.read_bytes() == image
+    assert replay(series, recipe.as_json(), old, "--overwrite").exit_code == 0
+    assert tifffile.imread(old).shape == (2, *imread(FLUORESCENCE).shape)
+
+
+def test_another_model_than_the_recipes_is_refused(tmp_path, series, recipe):
+    other = json.dumps({**json.loads(recipe.as_json()), "weights": "0" * 64})
+    done = replay(series, other, tmp_path / "labels.ome.tif")
+    assert done.exit_code == 2
+    assert "is not the model of the recipe" in done.stderr
+    assert not (tmp_path / "labels.ome.tif").exists()

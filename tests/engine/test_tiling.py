@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_biomedparse.engine.tiling import Blend, plan_tiles
+from napari_biomedparse.engine.tiling import Blend, Mosaic, nearest_first, plan_tiles
 
 
 @settings(deadline=None)
@@ -50,3 +50,34 @@ def test_blending_tiles_that_disagree_leaves_no_step():
     steps = np.abs(np.diff(blend.result()[0], axis=1))
     assert steps.max() < 2 / overlap
     assert blend.result().max() > 0.5
+
+
+def test_a_mosaic_does_not_depend_on_the_order_of_its_tiles(rng):
+    tiles = plan_tiles((90, 70), 32, 8)
+    values = [rng.random((2, tile.height, tile.width), dtype=np.float32) for tile in tiles]
+    expected = Blend(2, (90, 70), 8)
+    for tile, part in zip(tiles, values, strict=True):
+        expected.add(tile, part)
+    for seed in range(5):
+        mosaic = Mosaic(tiles, 2, (90, 70), 8)
+        for place in np.random.default_rng(seed).permutation(len(tiles)):
+            mosaic.add(tiles[place], values[place])
+        assert (mosaic.result() == expected.result()).all(), "bit for bit"
+
+
+def test_a_mosaic_shows_what_has_come_so_far():
+    tiles = plan_tiles((64, 64), 32, 0)
+    mosaic = Mosaic(tiles, 1, (64, 64), 0)
+    mosaic.add(tiles[3], np.full((1, 32, 32), 0.7, np.float32))
+    shown = mosaic.result()[0]
+    np.testing.assert_allclose(shown[32:, 32:], 0.7)
+    assert not shown[:32].any()
+    assert not shown[:, :32].any()
+
+
+def test_tiles_near_a_point_come_first():
+    tiles = plan_tiles((96, 96), 32, 0)
+    batches = [tuple(tiles[n : n + 2]) for n in range(0, len(tiles), 2)]
+    order = nearest_first(batches, (90, 90))
+    assert tiles[-1] in order[0]
+    assert set(order) == set(batches)

@@ -9,6 +9,7 @@ from napari.layers import Labels
 from napari_biomedparse import Recipe, follow
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.evaluation.overlap import dice
+from napari_biomedparse.plugin import controller as controller_module
 from napari_biomedparse.plugin.controller import Controller, Output
 from napari_biomedparse.plugin.layers import METADATA_KEY, recipe_of
 from napari_biomedparse.plugin.selecting import Choices
@@ -191,6 +192,24 @@ def test_all_z_begins_at_the_shown_plane_and_links_objects(viewer, control, fluo
     assert (follow(recipe_of(labels), stack.data, predictor) == labels.data).all()
     control.set_output(Output(link=False))
     assert labels.data.max() == 4 * row.count
+
+
+def test_a_large_plane_is_painted_while_it_is_parsed_from_the_middle_of_the_view(
+    viewer, control, fluorescence, predictor, monkeypatch, now
+):
+    monkeypatch.setattr(controller_module, "PREVIEW", 0)
+    image = viewer.add_image(np.tile(fluorescence[0], (2, 2)))
+    image.corner_pixels = np.array([[600, 800], [766, 1024]])
+    now.held = True
+    control.find(image, ["nuclei"], Choices(), None)
+    while not any(isinstance(layer, Labels) and layer.data.any() for layer in viewer.layers):
+        control._run.go_on(1)
+    labels = only(viewer)
+    found = np.argwhere(labels.data)
+    assert found.min(axis=0)[0] > 300, "the far side has not been looked at yet"
+    control._run.go_on()
+    assert (follow(recipe_of(labels), image.data, predictor) == labels.data).all()
+    assert np.argwhere(labels.data).min() < 10
 
 
 def test_one_layer_per_object_lets_objects_overlap(viewer, control, cells):

@@ -76,7 +76,8 @@ def look(
             modality = _guess(predictor, image, must=recipe.recognizes)
         if recipe.recognizes:
             assert modality is not None
-            prompts: Sequence[str] = predictor.table.lists[predictor.table.modality(modality)]
+            modality = predictor.table.modality(modality)
+            prompts: Sequence[str] = predictor.table.lists[modality]
         else:
             prompts = recipe.prompts
         steps = predictor.steps(image, prompts, modality=recipe.modality, near=near)
@@ -188,7 +189,6 @@ def number_over(
     findings: Findings, paint: Paint, link: bool, alone: str | None = None
 ) -> Iterable[tuple[Place, NDArray[np.integer[Any]], dict[int, str], int]]:
     """Yield each plane in order with its labels, numbered over all planes, their prompts and its overlap."""
-    letters = findings.stack.selection.free
     linker: Linker | None = None
     before: Place | None = None
     highest = 0
@@ -198,7 +198,7 @@ def number_over(
         names = plane.names
         if paint.instances and link and len(findings.planes) > 1:
             # The planes before and after a jump have nothing in common.
-            if linker is None or before is None or not _adjoin(before, place, letters):
+            if linker is None or before is None or not _adjoin(before, place):
                 linker = Linker(next_free=highest + 1)
             values, names = linker.link(plane.values.astype(np.int32), plane.names)
             highest = max(highest, int(values.max(initial=0)))
@@ -210,9 +210,9 @@ def number_over(
         yield place, values, names, plane.overlap
 
 
-def _adjoin(one: Place, other: Place, letters: str) -> bool:
-    """Return whether two planes are neighbours along the last free axis (z, or t where there is no z)."""
-    return one[:-1] == other[:-1] and other[-1] - one[-1] == 1 and bool(letters)
+def _adjoin(one: Place, other: Place) -> bool:
+    """Return whether two planes are neighbours, along z or along t."""
+    return sum(abs(place - before) for before, place in zip(one, other, strict=True)) == 1
 
 
 class Labels(NamedTuple):

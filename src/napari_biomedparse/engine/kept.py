@@ -14,6 +14,9 @@ from napari_biomedparse.engine.results import SAME, ObjectMask
 STEPS = 200
 # What is not above this many of them is kept as nothing.
 LEAST = 4
+# The probabilities that a level does not exceed, and those that it does, as thresholds are compared with.
+_EDGES = (np.arange(STEPS + 1) / STEPS).astype(np.float32)
+_EDGES_BELOW = np.concatenate([np.array([-1], np.float32), _EDGES[:-1]])
 
 
 @dataclass(frozen=True)
@@ -117,4 +120,7 @@ def keep(mask: ObjectMask, presence: float | None = None) -> KeptMask:
 
 def _levels(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     levels: NDArray[np.uint8] = np.ceil(probability * np.float32(STEPS)).astype(np.uint8)
+    # The product of a probability next to a step may be rounded to the step's other side.
+    levels += probability > _EDGES[levels]
+    levels -= probability <= _EDGES_BELOW[levels]
     return levels

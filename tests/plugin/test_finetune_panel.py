@@ -7,11 +7,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QProgressBar, QPushButton, QSpinBox
 
 from napari_biomedparse import Predictor
+from napari_biomedparse.engine.channels import Channel
+from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.engine.selection import Selection
+from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.engine.tables import table_path
 from napari_biomedparse.ontology import RecognitionTable
 from napari_biomedparse.plugin.examples import labelled_planes, meanings, names_of
 from napari_biomedparse.plugin.layers import METADATA_KEY
 from napari_biomedparse.plugin.widgets.finetune_panel import FinetunePanel
+from napari_biomedparse.training.finetune import Tuned
 from napari_biomedparse.weights import locate
 from napari_biomedparse.weights.own_models import model_choices, own_models, own_models_folder
 
@@ -73,7 +78,14 @@ def test_controls_have_names_for_people_and_programs(panel):
     assert panel.minimumSizeHint().width() <= 300
 
 
-def test_labels_become_a_model_in_the_list(viewer, panel, qtbot, labelled):
+@pytest.fixture
+def judged(monkeypatch):
+    """Let every new model count as better, or as worse."""
+    return lambda better: monkeypatch.setattr(Tuned, "better", property(lambda self: better))
+
+
+def test_labels_become_a_model_in_the_list(viewer, panel, qtbot, labelled, judged):
+    judged(better=True)
     names = []
     panel.saved.connect(names.append)
     begin(panel, qtbot, "my nuclei")
@@ -83,7 +95,8 @@ def test_labels_become_a_model_in_the_list(viewer, panel, qtbot, labelled):
     viewer.layers.clear()
     qtbot.waitUntil(lambda: not panel.busy, timeout=RUN)
     assert said(panel).startswith("Dice on the held-back part: 0.")
-    assert "before" in said(panel)
+    assert said(panel).endswith("Saved as 'my nuclei'.")
+    assert not find(panel, QPushButton, "save").isVisible()
     assert names == ["my nuclei"]
     assert "my nuclei" in [choice.name for choice in model_choices() if choice.ready]
     assert find(panel, QComboBox, "base").findData("my nuclei") >= 0
@@ -106,6 +119,29 @@ def test_a_cancelled_run_saves_nothing(panel, qtbot, labelled):
     assert said(panel) == "Stopped; nothing was saved."
     assert find(panel, QPushButton, "start").isEnabled()
     assert not list(own_models_folder().iterdir())
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_worse_model_is_saved_only_if_the_user_wants_it(panel, qtbot, labelled, judged, wanted):
+    judged(better=False)
+    names = []
+    panel.saved.connect(names.append)
+    begin(panel, qtbot)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=RUN)
+    assert "not saved yet" in said(panel)
+    assert own_models() == names == []
+    assert not find(panel, QPushButton, "start").isEnabled()
+    if wanted:
+        # A name that cannot be had loses nothing.
+        find(panel, QLineEdit, "name").setText("mini")
+        qtbot.mouseClick(find(panel, QPushButton, "save"), Qt.MouseButton.LeftButton)
+        assert "already" in said(panel)
+        find(panel, QLineEdit, "name").setText("other")
+    qtbot.mouseClick(find(panel, QPushButton, "save" if wanted else "discard"), Qt.MouseButton.LeftButton)
+    assert own_models() == names == (["other"] if wanted else [])
+    assert [path.name for path in own_models_folder().iterdir() if path.name.startswith(".")] == []
+    assert find(panel, QPushButton, "start").isEnabled()
+    assert not find(panel, QPushButton, "save").isVisible()
 
 
 @pytest.mark.parametrize(
@@ -161,6 +197,30 @@ def test_values_mean_what_is_known_or_typed():
     assert meanings([1, 7], names, ["liver", "spleen", "stomach"]) == {1: "liver", 7: "stomach"}
     with pytest.raises(ValueError, match="labels 7 have no name"):
         meanings([1, 7], names, ["liver", "spleen"])
+
+
+def test_a_table_with_prompts_says_what_values_mean(viewer):
+    table = {"index": [0, 1, 4], "prompt": ["", "liver", "spleen"]}
+    assert names_of(viewer.add_labels(np.ones((8, 9), int), features=table)) == {1: "liver", 4: "spleen"}
+    assert names_of(viewer.add_labels(np.ones((8, 9), int), features={"index": [1]})) == {}
+
+
+def test_of_a_result_only_the_channel_and_the_part_that_were_parsed_are_read(viewer, rng):
+    image = viewer.add_image(rng.integers(0, 255, (4, 3, 20, 30), np.uint8))
+    selection = Selection("ZCYX", at={"Z": 2}, region=(5, 5, 15, 25), channels=(Channel(1, None),))
+    stack = Stack((image.data,), selection)
+    data = stack.blank(np.uint16)
+    stack.write(data, (2,), np.ones((10, 20), np.uint16))
+    labels = viewer.add_labels(data, metadata={METADATA_KEY: {"recipe": Recipe(selection, ("nuclei",)).as_json()}})
+    ((pixels, numbers),) = labelled_planes(image, labels)
+    np.testing.assert_array_equal(pixels, image.data[2, 1, 5:15, 5:25])
+    assert numbers.shape == (10, 20)
+    assert numbers.all()
+    # Labels that were added outside of that part need the whole plane.
+    labels.data[2, 0, 0, 0] = 1
+    ((pixels, numbers),) = labelled_planes(image, labels)
+    np.testing.assert_array_equal(pixels, image.data[2, 1])
+    assert numbers.sum() == 201
 
 
 def test_planes_of_a_stack_and_of_colours_are_copied(viewer, rng):

@@ -151,11 +151,11 @@ def paint_plane(
     overlap = int((claimed > 1).sum()) if len(masks) > 1 else 0
     if not paint.instances:
         return PaintedPlane(winner, names, overlap)
-    return PaintedPlane(*_parted(winner, masks, paint), overlap)
+    return PaintedPlane(*_parted(winner, masks, paint, inside), overlap)
 
 
 def _parted(
-    winner: NDArray[np.uint16], masks: Sequence[KeptMask], paint: Paint
+    winner: NDArray[np.uint16], masks: Sequence[KeptMask], paint: Paint, inside: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.int32], dict[int, str]]:
     values = np.zeros(winner.shape, np.int32)
     names: dict[int, str] = {}
@@ -174,6 +174,8 @@ def _parted(
         )
         # A filled hole may hold another prompt's object, which keeps it.
         objects[(winner > 0) & ~pixels] = 0
+        if inside is not None:
+            objects *= inside
         found = int(objects.max(initial=0))
         np.copyto(values, objects + len(names), where=objects > 0)
         names |= dict.fromkeys(range(len(names) + 1, len(names) + found + 1), kept.prompt)

@@ -85,7 +85,9 @@ class Recipe:
         path = self.source or "IMAGE"
         text = json.dumps(json.loads(self.as_json()), indent=1, ensure_ascii=False)
         asked = ", ".join(self.prompts) or "everything known"
-        return f'''"""Find {asked}: the same labels as in napari, from napari-biomedparse {self.version}."""
+        told = f"Find {asked}: the same labels as in napari, from napari-biomedparse {self.version}."
+        # Prompts may hold quotes and backslashes, which would end or change a text that is pasted as it is.
+        return f'''{told!r}
 
 import tifffile
 

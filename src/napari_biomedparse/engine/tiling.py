@@ -101,7 +101,8 @@ class Blend:
         """Return the blended planes, (planes, H, W); 0 where no tile has come yet."""
         if self._whole is not None:
             return self._whole
-        blended: NDArray[np.float32] = self._sum / np.maximum(self._weight, np.float32(1e-30))
+        blended = np.zeros_like(self._sum)
+        np.divide(self._sum, self._weight, out=blended, where=self._weight > 0)
         return blended
 
 

@@ -10,6 +10,7 @@ from skimage.measure import regionprops_table
 
 from napari_biomedparse.engine.follow import Findings, number_over
 from napari_biomedparse.engine.paint import Paint
+from napari_biomedparse.engine.units import UNITS, short_unit
 from napari_biomedparse.ontology import find_object
 from napari_biomedparse.plugin.summary import Measure
 
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_biomedparse.engine.stack import Stack
-
-# Pint's names of units, as they are written.
-_SHORT = {"micrometer": "µm", "um": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
-
 
 def spacing_of(image: Image, stack: Stack) -> tuple[dict[str, float], str | None]:
     """Return the size of a pixel along each axis in space of a result, and their unit; None for pixels."""
@@ -34,7 +31,8 @@ def spacing_of(image: Image, stack: Stack) -> tuple[dict[str, float], str | None
     if len(units) != 1 or units == {"pixel"}:
         return dict.fromkeys(sizes, 1.0), None
     unit = units.pop()
-    return sizes, _SHORT.get(unit, unit)
+    known = UNITS.get(short_unit(unit))
+    return sizes, known.symbol if known else unit
 
 
 def solid(stack: Stack) -> bool:
@@ -95,8 +93,7 @@ def table_of(image: Image, findings: Findings, paint: Paint, link: bool) -> pd.D
     merged[f"{size}_px"] = area.to_numpy().astype(int)
     measure = measure_of(image, findings.stack)
     if measure.unit not in ("px", "voxels"):
-        unit = measure.unit.translate(str.maketrans("µ²³", "u23"))
-        merged[f"{size}_{unit}"] = area.to_numpy() * measure.size
+        merged[f"{size}_{short_unit(measure.unit[:-1])}{3 if size == 'volume' else 2}"] = area.to_numpy() * measure.size
     merged[f"centroid_{rows}_px"] = (groups["sum centroid-0"].sum() / area).to_numpy().round(3)
     merged[f"centroid_{columns}_px"] = (groups["sum centroid-1"].sum() / area).to_numpy().round(3)
     if size == "volume":

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.plugin.layers import METADATA_KEY
+from napari_biomedparse.engine.recipe import RecipeError
+from napari_biomedparse.engine.selection import Place, Selection
+from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.plugin.layers import METADATA_KEY, recipe_of
+from napari_biomedparse.plugin.selecting import levels_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -22,12 +27,15 @@ Plane = tuple[NDArray[Any], NDArray[np.int64]]
 def labelled_planes(image: Image, labels: Labels) -> list[Plane]:
     """Return copies of the planes that have labels, at most 32, evenly chosen.
 
+    A result's layer is read as its image was: the same planes and channels, and of planes with labels nowhere else only
+    the part that was parsed.
+
     Parameters
     ----------
     image
         Of any number of axes; of a multiscale one, the level that has the labels' shape is taken.
     labels
-        Labels of the same shape; the last two axes are the planes'.
+        Labels of the same shape; unless a result, the last two axes are the planes'.
 
     Returns
     -------
@@ -40,31 +48,81 @@ def labelled_planes(image: Image, labels: Labels) -> list[Plane]:
         If the shapes do not fit, or nothing is labelled.
     """
     values = labels.data[0] if labels.multiscale else labels.data
-    pixels = _level(image, tuple(values.shape), labels.name)
-    found = [place for place in np.ndindex(tuple(values.shape[:-2])) if np.any(np.asarray(values[place]))]
-    if not found:
+    level = _level(image, tuple(values.shape), labels.name)
+    parsed = _parsed(image, labels)
+    planes = (
+        _as_shown(image, level, values) if parsed is None else _as_parsed(image, replace(parsed, level=level), values)
+    )
+    if not planes:
         raise ValueError(f"Nothing is labelled in {labels.name!r}; paint some objects first.")
-    if len(found) > MOST_PLANES:
-        found = [found[at] for at in np.linspace(0, len(found) - 1, MOST_PLANES).round().astype(int)]
-    planes = [(np.array(pixels[place]), np.array(values[place], np.int64)) for place in found]
     return [(plane[..., :3] if image.rgb else plane, numbers) for plane, numbers in planes]
 
 
-def _level(image: Image, shape: tuple[int, ...], labels_name: str) -> Any:
-    for level in image.data if image.multiscale else [image.data]:
+def _level(image: Image, shape: tuple[int, ...], labels_name: str) -> int:
+    for number, level in enumerate(levels_of(image)):
         if tuple(level.shape[: len(level.shape) - image.rgb]) == shape:
-            return level
+            return number
     raise ValueError(
         f"The labels {labels_name!r} have the shape {shape}, which the image {image.name!r} does not have; choose the "
         "image that they were made on."
     )
 
 
+def _parsed(image: Image, labels: Labels) -> Selection | None:
+    """Return how the image of a result was read, for all planes of it; None for labels that are no result on it."""
+    try:
+        recipe = recipe_of(labels)
+    except RecipeError:
+        return None
+    if recipe is None or len(recipe.selection.axes) != image.ndim or recipe.selection.rgb != image.rgb:
+        return None
+    return replace(recipe.selection, at={}, outlines=())
+
+
+def _as_shown(image: Image, level: int, values: Any) -> list[Plane]:
+    pixels = levels_of(image)[level]
+    found = [place for place in np.ndindex(tuple(values.shape[:-2])) if np.any(np.asarray(values[place]))]
+    return [(np.array(pixels[place]), np.array(values[place], np.int64)) for place in _some(found)]
+
+
+def _as_parsed(image: Image, selection: Selection, values: Any) -> list[Plane]:
+    whole = Stack(levels_of(image), replace(selection, region=None), image.name)
+    part = Stack(levels_of(image), selection, image.name)
+    # All channels of a result share their labels.
+    channel = selection.channels[0].index if selection.channels else 0
+
+    def numbers_of(stack: Stack, place: Place) -> NDArray[np.int64]:
+        at = selection.index(place, channel, stack.selection.part(stack.shape))
+        numbers = np.array(values[at], np.int64)
+        return numbers.T if selection.transposed else numbers
+
+    found = [place for place in whole.places() if numbers_of(whole, place).any()]
+    planes = []
+    for place in _some(found):
+        labelled = np.count_nonzero(numbers_of(whole, place))
+        stack = part if np.count_nonzero(numbers_of(part, place)) == labelled else whole
+        planes.append((np.array(stack.read(place)), numbers_of(stack, place)))
+    return planes
+
+
+def _some(places: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    if len(places) <= MOST_PLANES:
+        return places
+    return [places[at] for at in np.linspace(0, len(places) - 1, MOST_PLANES).round().astype(int)]
+
+
 def names_of(labels: Labels) -> dict[int, str]:
-    """Return what a layer's values are called: value -> prompt; empty for a layer that was not made by this plugin."""
+    """Return what a layer's values are called: value -> prompt; empty where neither its metadata nor its table say."""
     about = labels.metadata.get(METADATA_KEY)
     names = about.get("names") if isinstance(about, dict) else None
-    return {int(value): str(name) for value, name in names.items()} if isinstance(names, dict) else {}
+    if isinstance(names, dict):
+        return {int(value): str(name) for value, name in names.items()}
+    table = labels.features
+    value = next((column for column in ("index", "label") if column in table), None)
+    if value is None or "prompt" not in table:
+        return {}
+    known = table[[value, "prompt"]].dropna()
+    return {int(number): str(name) for number, name in known.itertuples(index=False) if name}
 
 
 def modality_of(labels: Labels) -> str | None:

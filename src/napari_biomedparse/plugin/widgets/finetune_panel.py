@@ -32,15 +32,17 @@ from napari_biomedparse.weights.own_models import check_name, model_choices, own
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_biomedparse.training.finetune import Tuned
+
 METHODS = {"frozen": "Frozen image encoder", "adapters": "Low-rank adapters"}
 STEPS = 60
 MOST_STEPS = 5000
 
 
-class Gain(NamedTuple):
-    """What a new model is called, and the mean Dice on what was held back, before and after."""
+class Finished(NamedTuple):
+    """A new model (:class:`~napari_biomedparse.training.finetune.Tuned`), and its mean Dice before and after."""
 
-    name: str
+    tuned: Tuned
     before: float
     after: float
 
@@ -67,6 +69,9 @@ class FinetunePanel(QWidget):
         self._start_work = start
         self._job: Job | None = None
         self._stopping, self._left = Event(), False
+        # A new model that is not saved yet, and what is said of it.
+        self._tuned: Tuned | None = None
+        self._gain = ""
         self.labels = named(ImageChooser(viewer, Labels), "finetune_labels", "Labels to learn from")
         self.image = named(ImageChooser(viewer), "finetune_image", "Image that the labels belong to")
         self.prompt = named(QLineEdit(), "finetune_prompt", "What the labels show: one word, or one for each value")
@@ -78,6 +83,8 @@ class FinetunePanel(QWidget):
         self.name.setPlaceholderText("my nuclei")
         self.start = named(QPushButton("Fine-tune"), "finetune_start", "Train a new model on the labels")
         self.cancel = named(QPushButton("Cancel"), "finetune_cancel", "Stop; nothing is saved")
+        self.save = named(QPushButton("Save anyway"), "finetune_save", "Save the new model under the name above")
+        self.discard = named(QPushButton("Discard"), "finetune_discard", "Forget the new model")
         self.progress = named(RunProgress(), "finetune_progress", "Progress of the fine-tuning")
         self.result = named(QLabel(), "finetune_result", "What the fine-tuning brought")
         self.result.setWordWrap(True)
@@ -88,6 +95,8 @@ class FinetunePanel(QWidget):
         self._lay_out()
         self.start.clicked.connect(self._begin)
         self.cancel.clicked.connect(self.stop)
+        self.save.clicked.connect(self._save)
+        self.discard.clicked.connect(self._discard)
         self.labels.currentIndexChanged.connect(lambda _index: self._prefill())
         self.image.currentIndexChanged.connect(lambda _index: self._refresh())
         self.refill()
@@ -119,6 +128,10 @@ class FinetunePanel(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.result)
+        choice = QHBoxLayout()
+        choice.addWidget(self.save)
+        choice.addWidget(self.discard)
+        column.addLayout(choice)
 
     @property
     def busy(self) -> bool:
@@ -147,6 +160,7 @@ class FinetunePanel(QWidget):
         """Stop training and listening; for when the widget goes away before the viewer."""
         self.stop()
         self._left = True
+        self._forget()
         self.labels.disconnect_viewer()
         self.image.disconnect_viewer()
 
@@ -164,7 +178,7 @@ class FinetunePanel(QWidget):
         self._refresh()
 
     def _begin(self) -> None:
-        if self._job is not None:
+        if self._job is not None or self._tuned is not None:
             return
         try:
             work = self._work()
@@ -179,30 +193,58 @@ class FinetunePanel(QWidget):
     def _work(self) -> Work:
         """Return what is to be done, with copies of all it needs."""
         image, labels = self.image.layer, self.labels.layer
-        name = self.name.text().strip()
-        check_name(name)
+        check_name(self.name.text().strip())
         planes = labelled_planes(image, labels)
         values = {int(value) for _, numbers in planes for value in np.unique(numbers)} - {0}
         words = [word for word in (" ".join(part.split()) for part in self.prompt.text().split(",")) if word]
         prompts = meanings(values, names_of(labels), words)
         base, method, steps = self.base.currentData(), self.method.currentData(), self.steps.value()
         self._stopping = Event()
-        return _training(planes, prompts, modality_of(labels), name, base, method, steps, self._stopping)
+        return _training(planes, prompts, modality_of(labels), base, method, steps, self._stopping)
 
     def _seen(self, event: Any) -> None:
-        if self._left:
-            return
-        if isinstance(event, Gain):
-            said = f"Dice on the held-back part: {event.before:.2f} before, {event.after:.2f} after"
-            better = "." if event.after > event.before else ". It is no better there: label more, or take more steps."
-            self.result.setText(said + better)
-            self.saved.emit(event.name)
-        elif self._stopping.is_set():
+        if isinstance(event, Finished):
+            self._tuned = event.tuned
+            self._gain = f"Dice on the held-back part: {event.before:.2f} before, {event.after:.2f} after."
+            if self._left:
+                self._forget()
+            elif event.tuned.better:
+                self._save()
+            else:
+                self.result.setText(f"{self._gain} The new model is worse there, so it is not saved yet.")
+        elif self._left or self._stopping.is_set():
             return
         elif event.loss is None:
             self.progress.start("Measuring")
         else:
             self.progress.advance(event.step, event.total)
+
+    def _save(self) -> None:
+        """Save the new model; where that fails, it stays to be saved under another name."""
+        if self._tuned is None:
+            return
+        name = self.name.text().strip()
+        try:
+            check_name(name)
+            self._tuned.save(own_model_path(name))
+        except (ValueError, OSError) as error:
+            self.result.setText(f"{self._gain} {error}")
+        else:
+            self._tuned = None
+            self.result.setText(f"{self._gain} Saved as {name!r}.")
+            self.refill()
+            self.saved.emit(name)
+        self._refresh()
+
+    def _discard(self) -> None:
+        self._forget()
+        self.result.setText(f"{self._gain} The new model was discarded.")
+        self._refresh()
+
+    def _forget(self) -> None:
+        if self._tuned is not None:
+            self._tuned.discard()
+            self._tuned = None
 
     def _ended(self, failure: Failure | None) -> None:
         self._job = None
@@ -218,16 +260,18 @@ class FinetunePanel(QWidget):
 
     def _refresh(self) -> None:
         """Allow what can be done now."""
-        running = self._job is not None
-        self.start.setEnabled(not running and self.labels.layer is not None and self.image.layer is not None)
+        running, undecided = self._job is not None, self._tuned is not None
+        there = self.labels.layer is not None and self.image.layer is not None
+        self.start.setEnabled(there and not running and not undecided)
         self.cancel.setEnabled(running)
+        for button in (self.save, self.discard):
+            button.setVisible(undecided)
 
 
 def _training(
     planes: list[Plane],
     prompts: dict[int, str],
     modality: str | None,
-    name: str,
     base: str,
     method: Literal["frozen", "adapters"],
     steps: int,
@@ -247,16 +291,9 @@ def _training(
             except StopIteration as end:
                 tuned = end.value
         run.close()
-        if tuned is None:
-            return
-        try:
-            if stopping.is_set():
-                return
-            # The name may have been taken meanwhile.
-            check_name(name)
-            tuned.save(own_model_path(name))
-        finally:
+        if tuned is not None and stopping.is_set():
             tuned.discard()
-        yield Gain(name, mean(tuned.before), mean(tuned.after))
+        elif tuned is not None:
+            yield Finished(tuned, mean(tuned.before), mean(tuned.after))
 
     return work

@@ -9,17 +9,12 @@ import torch
 from napari_biomedparse import CheckpointError, ImageError, Predictor, PromptError
 from napari_biomedparse.engine import decode as decode_module
 from napari_biomedparse.engine.device import usable_precisions
-from napari_biomedparse.engine.follow import Seen
 from napari_biomedparse.engine.preprocess import lay
-from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.resample import unlay
-from napari_biomedparse.engine.selection import Selection
-from napari_biomedparse.engine.session import Session
-from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.model import checkpoint
 from napari_biomedparse.model.biomedparse import BiomedParse
-from napari_biomedparse.ontology import meta_objects
+from napari_biomedparse.ontology import ModalityError, meta_objects
 from tests.published import TINY, published_state
 
 
@@ -143,38 +138,24 @@ def test_mask_thresholds_are_nested_and_checked(predictor, fluorescence):
         mask.mask(1.5)
 
 
-def answers(session, pixels, prompts):
-    """The masks that a session finds on a plane."""
-    recipe = Recipe(Selection("YX"), tuple(prompts))
-    stack = Stack((pixels,), recipe.selection)
-    (seen,) = [event for event in session.look(stack, recipe, [()]) if isinstance(event, Seen)]
-    return [mask.restore() for mask in seen.masks]
+def test_the_kind_of_an_image_is_guessed(predictor, histology, fluorescence):
+    modality, scores = predictor.guess(predictor.encode(histology[0]))
+    assert modality.startswith("Pathology")
+    assert scores[modality] == max(scores.values())
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    assert predictor.guess(predictor.encode(fluorescence[0]))[0] == "Fluorescence Microscopy-Cell"
+    with pytest.raises(ModalityError, match=r"could not be guessed.*Pathology-Tissue"):
+        predictor.guess(predictor.encode(np.full((9, 9), 7, np.uint8)))
 
 
-def test_a_session_does_not_encode_a_seen_image_again(fluorescence, monkeypatch):
-    session = Session(device="cpu")
-    pixels = fluorescence[0][:128, :128]
-    first = answers(session, pixels, ["nuclei"])
-    model = session._predictor.model
-    calls = []
-    encode = model.encode_image
-    monkeypatch.setattr(model, "encode_image", lambda rgb: calls.append(1) or encode(rgb))
-    again = answers(session, pixels.copy(), ["nuclei", "nucleus"])
-    assert not calls
-    np.testing.assert_allclose(first[0].probability, again[0].probability, atol=1e-2)
-    answers(session, pixels[::-1], ["nuclei"])
-    assert calls
-
-
-def test_an_abandoned_run_does_not_keep_the_session_from_the_next(fluorescence):
-    session = Session(device="cpu")
-    recipe = Recipe(Selection("YX"), ("nuclei",))
-    abandoned = session.look(Stack((fluorescence[0],), recipe.selection), recipe, [()])
-    next(abandoned)
-    next(abandoned)
-    masks = answers(session, fluorescence[0][:64, :64], ["nuclei"])
-    assert masks[0].probability.shape == (64, 64)
-    abandoned.close()
+def test_presence_is_tested_by_what_the_prompt_means(predictor, histology):
+    encoded = predictor.encode(histology[0][100:196, 100:196])
+    masks = predictor.segment(encoded, ["nucleus", "cell nuclei", "flux capacitor"])
+    by_name, by_another, unknown = predictor.presences(encoded, masks, "Pathology-Tissue")
+    assert 0 < by_name <= 1
+    assert 0 < by_another <= 1
+    assert unknown is None
+    assert predictor.presences(encoded, masks, "X-Ray-Chest") == [None, None, None]
 
 
 def test_a_model_with_a_fixed_vocabulary_is_asked_for_the_kinds_that_it_knows(histology, tmp_path, monkeypatch):

@@ -50,6 +50,18 @@ def test_a_table_is_written_and_read(tmp_path):
         RecognitionTable.read(tmp_path / "t.json")
 
 
+def test_distributions_are_found_by_another_name_of_the_object():
+    pairs = ((1.5, 2.0),) * 4
+    known = {("Slides", "nucleus"): pairs, ("Slides", "odd"): pairs}
+    table = RecognitionTable({"Slides": ("nucleus", "vessel")}, known)
+    assert table.distributions("Slides", "nuclei") == pairs
+    assert table.distributions("Slides", "Cell nuclei ") == pairs
+    # Not an object of the list, but known by just this name.
+    assert table.distributions("Slides", "odd") == pairs
+    for modality, name in (("Slides", "vessel"), ("Slides", "liver"), ("Slides", "warp core"), ("CT", "nuclei")):
+        assert table.distributions(modality, name) is None
+
+
 def test_statistics_are_means_inside_the_mask(rng):
     probability = rng.uniform(size=(30, 40)).astype(np.float32)
     rgb = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)

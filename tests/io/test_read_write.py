@@ -8,7 +8,7 @@ import tifffile
 from skimage.io import imsave
 
 from napari_biomedparse import ImageError, LabelImage, PixelSize
-from napari_biomedparse.io.read import ReadError, read_picture
+from napari_biomedparse.io.read import ReadError, read_array, read_picture
 from napari_biomedparse.io.write import write_json, write_labels, write_table
 
 
@@ -34,6 +34,46 @@ def test_ome_tiff_plane_and_pixel_size(tmp_path, rng):
         read_picture(path, z=0)
     with pytest.raises(ReadError, match="no Z plane 3; it has 3"):
         read_picture(path, z=3, c=0)
+
+
+@pytest.mark.parametrize("axes", ["TCZYX", "ZTYXC", "XYZTC"])
+def test_a_whole_image_is_read_in_the_wanted_order_of_axes(tmp_path, rng, axes):
+    stack = rng.integers(0, 999, (2, 3, 4, 5, 6), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "stack.ome.tif", stack, metadata={"axes": "TCZYX"})
+    array = read_array(tmp_path / "stack.ome.tif", axes)
+    assert hasattr(array, "compute")
+    assert (np.asarray(array) == stack.transpose(["TCZYX".index(letter) for letter in axes])).all()
+
+
+def test_axes_of_one_plane_may_be_left_out_but_no_others(tmp_path, rng):
+    stack = rng.integers(0, 999, (3, 1, 5, 6), dtype=np.uint16)
+    path = tmp_path / "stack.ome.tif"
+    tifffile.imwrite(path, stack, metadata={"axes": "ZCYX"})
+    assert (np.asarray(read_array(str(path), "ZYX")) == stack[:, 0]).all()
+    assert read_array(path, "CZYX").shape == (1, 3, 5, 6)
+    for axes, rgb in (("YX", False), ("CYX", False), ("ZYX", True)):
+        with pytest.raises(ReadError, match=rf"stack\.ome\.tif .*{axes}"):
+            read_array(path, axes, rgb)
+
+
+def test_colours_are_a_last_axis_where_they_are_wanted(tmp_path, rng):
+    colour = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    imsave(tmp_path / "colour.png", colour)
+    imsave(tmp_path / "grey.png", colour[..., 0])
+    assert (np.asarray(read_array(tmp_path / "colour.png", "YX", rgb=True)) == colour).all()
+    assert (np.asarray(read_array(tmp_path / "grey.png", "YX")) == colour[..., 0]).all()
+    with pytest.raises(ReadError, match=r"colour\.png has the axes .*, not YX\."):
+        read_array(tmp_path / "colour.png", "YX")
+    with pytest.raises(ReadError, match=r"grey\.png .*YX"):
+        read_array(tmp_path / "grey.png", "YX", rgb=True)
+
+
+def test_arrays_of_files_that_are_no_images_are_refused_with_a_sentence(tmp_path):
+    with pytest.raises(ReadError, match="no file"):
+        read_array(tmp_path / "missing.tif", "YX")
+    (tmp_path / "text.tif").write_text("not an image")
+    with pytest.raises(ReadError, match=r"text\.tif cannot be read"):
+        read_array(tmp_path / "text.tif", "YX")
 
 
 def test_a_plain_tiff_has_no_pixel_size(tmp_path):

@@ -35,7 +35,7 @@ train:
   freeze: [text_encoder]
   adapters: {rank: 8, parts: [image_encoder]}
   losses: {points: 512}
-  sampling: {modality_balance: 0, tile_zoom: [0.5, 2]}
+  sampling: {modality_balance: 0, tile_zoom: [0.5, 2], weights: {HC18: 2, BUSI: 5e-1}}
 """)
     run = run_of(read_settings(path))
     assert run.data == ("DATA/HC18", "DATA/BUSI")
@@ -44,11 +44,13 @@ train:
     assert (run.train.freeze, run.train.adapters.parts) == (("text_encoder",), ("image_encoder",))
     assert (run.train.losses.points, run.train.sampling.tile_zoom) == (512, (0.5, 2.0))
     assert isinstance(run.train.sampling.modality_balance, float)
+    assert run.train.sampling.weights == {"HC18": 2.0, "BUSI": 0.5}
 
 
 @pytest.mark.parametrize("name", ["run.json", "run.yaml"])
 def test_what_is_written_is_read_back(tmp_path, tiny_config, name):
     train = TrainConfig(rate=1e-5, milestones=(0.5,), freeze=("text_encoder",), precision="bfloat16")
+    train = replace(train, sampling=replace(train.sampling, weights={"a": 2.5}))
     run = RunConfig(("a",), tiny_config, "w.safetensors", "out", train)
     run.write(tmp_path / name)
     assert run_of(read_settings(tmp_path / name)) == run
@@ -74,6 +76,7 @@ def test_what_is_written_is_read_back(tmp_path, tiny_config, name):
         ({"train": {"sampling": {"weights": {"A": 0}}}}, "sampling.weights must be from 0.001 to 1000, not 0"),
         ({"train": {"sampling": {"tile_zoom": [1]}}}, r"tile_zoom must be a list of 2 values, not \[1\]"),
         ({"train": {"sampling": {"tile_zoom": [2, 1]}}}, "the smaller, then the larger"),
+        ({"train": {"sampling": {"weights": {"A": 1, "B": float("nan")}}}}, "sampling.weights must be from .* not nan"),
         ({"train": {"milestones": [0.9, 0.1]}}, "milestones must rise"),
         ({"train": {"freeze": "text_encoder"}}, "train.freeze must be a list, not 'text_encoder'"),
         ({"train": {"freeze": ["eyes"]}}, "no part 'eyes' of the network; the parts are image_encoder"),

@@ -165,7 +165,7 @@ def test_space_and_the_check_box_show_and_hide(table, qtbot, said):
     option = QStyleOptionViewItem()
     option.rect = table.visualRect(index)
     option.widget = table
-    table.itemDelegate().initStyleOption(option, index)
+    option.features = QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
     box = table.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, table)
     qtbot.mouseClick(table.viewport(), LEFT, pos=box.center())
     assert said[2:] == [("stroma", False)]

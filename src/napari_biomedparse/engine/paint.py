@@ -48,6 +48,8 @@ class Paint:
         If a value is out of its range.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it)
+
     threshold: float = 0.5
     thresholds: Mapping[str, float] = field(default_factory=dict)
     presence: float = 0.0

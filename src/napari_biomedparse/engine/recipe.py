@@ -43,6 +43,9 @@ class Recipe:
         Of this package.
     """
 
+    # A setting that is not known, as of a newer version's recipe, is refused and not lost without a word.
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it)
+
     selection: Selection
     prompts: tuple[str, ...] = ()
     modality: str | None = None

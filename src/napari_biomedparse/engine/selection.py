@@ -51,6 +51,8 @@ class Selection:
         If the axes do not fit together.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it)
+
     axes: str
     rgb: bool = False
     rows: str = "Y"

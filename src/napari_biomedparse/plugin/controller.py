@@ -299,7 +299,9 @@ class Controller:
         elif isinstance(event, Table):
             result.features = event.rows
             if not result.recipe.weights:
-                result.recipe = replace(result.recipe, weights=self._session.weights)
+                # With the kind of image that was guessed, the recipe gives the same from whichever plane it begins.
+                modality = result.recipe.modality or result.findings.modality
+                result.recipe = replace(result.recipe, weights=self._session.weights, modality=modality)
             result.describe(self._viewer)
 
     def _show_first(self, result: Result) -> None:
@@ -331,7 +333,7 @@ class Controller:
             by_state.setdefault(row.state, []).append(words)
         sentences = []
         if result.recipe.recognizes:
-            sentences.append(f"{result.findings.modality}{'' if result.recipe.modality else ' (guessed)'}.")
+            sentences.append(f"{result.findings.modality}{' (guessed)' if result.guesses else ''}.")
         for state, names in by_state.items():
             few = names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
             sentences.append(f"{state.capitalize()}: {', '.join(few)}.")

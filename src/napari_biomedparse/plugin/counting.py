@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_biomedparse.engine.stack import Stack
 
+
 def spacing_of(image: Image, stack: Stack) -> tuple[dict[str, float], str | None]:
     """Return the size of a pixel along each axis in space of a result, and their unit; None for pixels."""
     axes = stack.selection.axes

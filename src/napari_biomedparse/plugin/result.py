@@ -49,6 +49,10 @@ class Result:
         Prompts that are not shown.
     review
         Prompt -> what was decided about it.
+    features
+        The row per object, as measured last.
+    guesses
+        Whether the kind of image was left to the model.
     """
 
     image: Image
@@ -61,6 +65,10 @@ class Result:
     hidden: set[str] = field(default_factory=set)
     review: dict[str, Review] = field(default_factory=dict)
     features: pd.DataFrame | None = None
+    guesses: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.guesses = self.recipe.modality is None
 
     @property
     def colours(self) -> dict[str, RGBA]:

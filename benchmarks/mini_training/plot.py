@@ -1,4 +1,4 @@
-"""Draw the losses of both stages: python benchmarks/mini_training/plot.py docs/images/learning.png"""
+"""Draw the losses of all stages: python benchmarks/mini_training/plot.py docs/images/learning.png"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WINDOW = 15
 def main(output: Path) -> None:
     """Write the picture."""
     stages = sorted(HERE.glob("stage-*.csv"))
-    figure, axes = plt.subplots(1, len(stages), figsize=(8, 3), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(stages), figsize=(10, 3), sharey=True, layout="constrained")
     for axis, path in zip(np.atleast_1d(axes), stages, strict=True):
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

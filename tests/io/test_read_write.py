@@ -130,3 +130,23 @@ def test_tables_without_rows_keep_their_columns(tmp_path):
 def test_json_keeps_letters(tmp_path):
     write_json(tmp_path / "n.json", {"name": "Zellkern µ"})
     assert json.loads((tmp_path / "n.json").read_text()) == {"name": "Zellkern µ"}
+
+
+def test_a_level_of_a_pyramid_is_read(tmp_path, rng):
+    import zarr
+
+    fine = rng.integers(0, 255, (64, 48), dtype=np.uint8)
+    root = zarr.open_group(tmp_path / "pyramid.ome.zarr", mode="w", zarr_format=2)
+    datasets = []
+    for level, data in enumerate((fine, fine[::2, ::2])):
+        array = root.create_array(str(level), shape=data.shape, dtype=data.dtype, chunks=(32, 32))
+        array[:] = data
+        scale = [{"type": "scale", "scale": [2.0**level] * 2}]
+        datasets.append({"path": str(level), "coordinateTransformations": scale})
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    root.attrs["multiscales"] = [{"version": "0.4", "name": "p", "axes": axes, "datasets": datasets}]
+    path = tmp_path / "pyramid.ome.zarr"
+    assert (np.asarray(read_array(path, "YX")) == fine).all()
+    assert (np.asarray(read_array(path, "YX", level=1)) == fine[::2, ::2]).all()
+    with pytest.raises(ReadError, match="has 2 levels, so there is no level 2"):
+        read_array(path, "YX", level=2)

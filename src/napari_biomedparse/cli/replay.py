@@ -43,7 +43,8 @@ def replay(
         with weights.open("rb") as file:
             if wanted.weights and hashlib.file_digest(file, "sha256").hexdigest() != wanted.weights:
                 raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
-        array = read_array(image, wanted.selection.axes, wanted.selection.rgb)
+        chosen = wanted.selection
+        array = [read_array(image, chosen.axes, chosen.rgb, level) for level in range(chosen.level + 1)]
         followed = labels_of(wanted, array, Predictor.from_pretrained(weights, device))
         selection = wanted.selection
         frames = Frames(followed.values, selection.axes)

@@ -90,6 +90,11 @@ class Recipe:
         asked = ", ".join(self.prompts) or "everything known"
         told = f"Find {asked}: the same labels as in napari, from napari-biomedparse {self.version}."
         # Prompts may hold quotes and backslashes, which would end or change a text that is pasted as it is.
+        chosen = self.selection
+        read = f"read_array({path!r}, {chosen.axes!r}, rgb={chosen.rgb})"
+        if chosen.level:
+            # A pyramid, finest level first.
+            read = f"[{read[:-1]}, level=level) for level in range({chosen.level + 1})]"
         return f'''{told!r}
 
 import tifffile
@@ -101,7 +106,7 @@ RECIPE = Recipe.from_json(r"""
 {text}
 """)
 
-image = read_array({path!r}, {self.selection.axes!r}, rgb={self.selection.rgb})
+image = {read}
 labels = follow(RECIPE, image)
 tifffile.imwrite("labels.tif", labels)
 '''

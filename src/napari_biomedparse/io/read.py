@@ -87,7 +87,7 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     return Picture(path, pixels, size)
 
 
-def read_array(path: str | Path, axes: str, rgb: bool = False) -> Any:
+def read_array(path: str | Path, axes: str, rgb: bool = False, level: int = 0) -> Any:
     """Return a whole image as a lazy array (dask).
 
     Parameters
@@ -98,6 +98,8 @@ def read_array(path: str | Path, axes: str, rgb: bool = False) -> Any:
         The wanted axes in order, a letter of T, C, Z, Y, X each; along others the file must have just one plane.
     rgb
         Whether colours, as a last axis, are wanted too.
+    level
+        Of a pyramid; 0 is the finest.
 
     Raises
     ------
@@ -108,6 +110,11 @@ def read_array(path: str | Path, axes: str, rgb: bool = False) -> Any:
     if not path.exists():
         raise ReadError(f"There is no file {path}.")
     image = _open(path)
+    if level:
+        levels = getattr(image, "resolution_levels", (0,))
+        if level >= len(levels):
+            raise ReadError(f"{path} has {len(levels)} levels, so there is no level {level}.")
+        image.set_resolution_level(levels[level])
     try:
         order = str(image.dims.order)
         counts = {letter: int(image.dims[letter][0]) for letter in order}

@@ -17,6 +17,7 @@ import numpy as np
 from qtpy.QtTest import QTest
 
 from napari_biomedparse.plugin.dock import ParseDock
+from napari_biomedparse.plugin.settings import Settings
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -28,6 +29,8 @@ def opened(sample: str | None) -> tuple[napari.Viewer, ParseDock]:
     if sample:
         viewer.open_sample("napari-biomedparse", sample)
     _, dock = viewer.window.add_plugin_dock_widget("napari-biomedparse", "Segment with words")
+    # Every picture begins with the settings of a first start.
+    dock._restore(Settings())
     QTest.qWait(1000)
     return viewer, dock
 

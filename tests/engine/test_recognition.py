@@ -183,3 +183,13 @@ def test_a_modality_is_guessed_from_what_is_found():
         guess_modality(table, np.full((20, 20, 3), 110, np.uint8), ask)
     with pytest.raises(ModalityError, match="this model has none"):
         guess_modality(RecognitionTable(), np.zeros((20, 20, 3), np.uint8), ask)
+
+
+def test_an_objects_presence_does_not_hang_on_the_site_that_was_guessed(predictor, histology):
+    image = predictor.encode(histology[0], scales=())
+    masks = predictor.segment(image, ["nucleus"])
+    sites = [name for name in predictor.table.lists if name.startswith("Pathology")]
+    assert len(sites) > 1
+    found = {site: predictor.presences(image, masks, site)[0] for site in sites}
+    assert len(set(found.values())) == 1
+    assert found[sites[0]] > 0.05

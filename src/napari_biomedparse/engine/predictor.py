@@ -27,7 +27,15 @@ from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.model.mask_decoder import ImageFeatures
 from napari_biomedparse.model.text_encoder import TextFeatures
-from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, meta_objects, normalise, scale_of
+from napari_biomedparse.ontology import (
+    RecognitionTable,
+    Scale,
+    find_modality,
+    find_object,
+    meta_objects,
+    normalise,
+    scale_of,
+)
 from napari_biomedparse.weights import locate
 
 # Encodings are kept for further prompts while they fit in this many bytes.
@@ -272,8 +280,20 @@ class Predictor:
         return guess_modality(self.table, image.rgb, lambda names: self.segment(image, names))
 
     def presences(self, image: EncodedImage, masks: Sequence[ObjectMask], modality: str) -> list[float | None]:
-        """Return each mask's p-value of the presence test in one of the table's modalities, None where unknown."""
-        return [presence(mask, image.rgb, self.table.distributions(modality, mask.prompt)) for mask in masks]
+        """Return each mask's p-value of the presence test in one of the table's modalities, None where unknown.
+
+        Where the table tells modalities apart by the look of images, which says little about the site, it is the best
+        p-value in any of its modalities of that kind: a nucleus of a section of the skin is a nucleus, too.
+        """
+        kin = [modality]
+        if self.table.classifier:
+            kind = find_modality(modality)
+            kin += [name for name in self.table.lists if name != modality and find_modality(name) == kind]
+        found = []
+        for mask in masks:
+            every = [presence(mask, image.rgb, self.table.distributions(name, mask.prompt)) for name in kin]
+            found.append(max((p for p in every if p is not None), default=None))
+        return found
 
     def describe(self, image: EncodedImage) -> NDArray[np.float64]:
         """Return numbers that tell kinds of images apart: see :func:`~napari_biomedparse.engine.modality.describe`."""

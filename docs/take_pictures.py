@@ -102,8 +102,8 @@ def stack() -> napari.Viewer:
         layer.scale = (6, 1, 1)
     image.opacity = 0.6
     viewer.dims.ndisplay = 3
-    viewer.camera.angles = (0, 25, 60)
     viewer.reset_view()
+    viewer.camera.angles = (-20, 30, 130)
     QTest.qWait(1000)
     return viewer
 

@@ -85,25 +85,11 @@ def test_too_little_overlap_starts_a_new_object():
     assert follow([first, second], Linker(least_overlap=shared + 0.01))[1].max() == 2
 
 
-def test_what_comes_back_is_new_unless_the_gap_is_bridged():
+def test_what_comes_back_is_new():
     there, gone = discs((20, 20), (60, 60)), discs(None, (60, 60))
     planes = [there, gone, there, gone, gone, there]
     assert [values[20, 20] for values in follow(planes)] == [1, 0, 3, 0, 0, 4]
-    assert [values[20, 20] for values in follow(planes, Linker(bridge=1))] == [1, 0, 1, 0, 0, 3]
-    assert [values[20, 20] for values in follow(planes, Linker(bridge=2))] == [1, 0, 1, 0, 0, 1]
-    assert all(values[60, 60] == 2 for values in follow(planes, Linker(bridge=2)))
-
-
-def test_a_bridged_object_does_not_come_back_in_another_one_s_place():
-    planes = [discs((20, 20)), discs((20, 22)), discs(None, (60, 60)), discs((20, 24), (60, 60))]
-    *_, gap, last = follow(planes, Linker(bridge=1))
-    assert set(np.unique(gap)) == {0, 2}
-    assert (last[20, 24], last[60, 60]) == (1, 2)
-
-
-def test_what_is_seen_counts_before_what_is_bridged():
-    large, small = discs((40, 40), radius=20), discs((40, 40), radius=8)
-    assert [values[40, 40] for values in follow([large, small, small, small], Linker(bridge=3))] == [1, 2, 2, 2]
+    assert all(values[60, 60] == 2 for values in follow(planes))
 
 
 def test_empty_planes_end_all_objects():
@@ -199,9 +185,8 @@ def test_objects_stay_whole_and_the_overlap_of_partners_is_the_greatest_possible
     assert sum(overlap(number, number) for number in kept) == pytest.approx(best)
 
 
-@pytest.mark.parametrize("bridge", [0, 2])
-def test_planes_that_were_given_out_stay_as_they_are(bridge, rng):
-    linker = Linker(bridge=bridge)
+def test_planes_that_were_given_out_stay_as_they_are(rng):
+    linker = Linker()
     given_out = []
     for _ in range(6):
         values, _ = linker.link(rng.integers(0, 4, (9, 9)), {})
@@ -228,7 +213,7 @@ def test_planes_that_hold_no_objects_or_do_not_fit_are_refused(plane, sentence):
     assert linker.link(np.ones((4, 4), np.int32), {})[0].max() == 1
 
 
-@pytest.mark.parametrize("setting", [{"next_free": 0}, {"least_overlap": 1.1}, {"least_overlap": -1}, {"bridge": -1}])
+@pytest.mark.parametrize("setting", [{"next_free": 0}, {"least_overlap": 1.1}, {"least_overlap": -1}])
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ValueError, match=r"must be|start at"):
         Linker(**setting)

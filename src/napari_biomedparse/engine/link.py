@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 @dataclass(frozen=True)
 class _Memory:
-    """Where objects were seen last: a plane with values 1..n, and of each value its number, class and age in planes.
+    """Where objects were seen last: a plane with values 1..n, and of each value its number and class.
 
     Index 0 of the lists is the background's.
     """
@@ -22,7 +22,6 @@ class _Memory:
     values: NDArray[np.int32]
     numbers: NDArray[np.int64]
     classes: list[str]
-    ages: NDArray[np.int64]
 
 
 @dataclass
@@ -43,8 +42,6 @@ class Linker:
         The first number to give out, at least 1.
     least_overlap
         Intersection over union, 0-1, from which two objects may be the same.
-    bridge
-        On how many planes in a row an object may be missing and still get its number back.
 
     Raises
     ------
@@ -54,7 +51,6 @@ class Linker:
 
     next_free: int = 1
     least_overlap: float = 0.3
-    bridge: int = 0
     _memory: _Memory | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,8 +58,6 @@ class Linker:
             raise ValueError(f"Numbers of objects start at 1, not {self.next_free}.")
         if not 0 <= self.least_overlap <= 1:
             raise ValueError(f"The least overlap must be between 0 and 1, not {self.least_overlap}.")
-        if self.bridge < 0:
-            raise ValueError(f"The number of planes to bridge must be 0 or more, not {self.bridge}.")
 
     def link(self, plane: NDArray[np.integer], classes: Mapping[int, str]) -> tuple[NDArray[np.int32], dict[int, str]]:
         """Give the objects of the next plane their numbers.
@@ -107,7 +101,7 @@ class Linker:
         numbers[fresh] = np.arange(self.next_free, self.next_free + fresh.size)
         self.next_free += int(fresh.size)
 
-        self._memory = self._remember(_Memory(values, numbers, kinds, np.zeros(numbers.size, np.int64)))
+        self._memory = _Memory(values, numbers, kinds)
         named = {int(numbers[n]): classes[int(value)] for n, value in enumerate(present, 1) if int(value) in classes}
         return numbers.astype(np.int32)[values], named
 
@@ -127,23 +121,6 @@ class Linker:
         kind_before, kind_now = (np.array([codes[kind] for kind in side]) for side in (memory.classes, kinds))
         possible = (overlap >= self.least_overlap) & (kind_before[before] == kind_now[now])
         return _assign(before[possible], now[possible], overlap[possible], shape)
-
-    def _remember(self, seen: _Memory) -> _Memory:
-        """Return what is on the plane, and around it what was seen not too many planes before but is not there now."""
-        last = self._memory
-        if not self.bridge or last is None:
-            return seen
-        missing = (last.ages < self.bridge) & ~np.isin(last.numbers, seen.numbers)
-        missing[0] = False
-        kept = np.flatnonzero(missing)
-        moved = np.zeros(missing.size, np.int32)
-        moved[kept] = np.arange(kept.size) + seen.numbers.size
-        return _Memory(
-            np.where(seen.values > 0, seen.values, moved[last.values]),
-            np.concatenate([seen.numbers, last.numbers[kept]]),
-            [*seen.classes, *(last.classes[value] for value in kept)],
-            np.concatenate([seen.ages, last.ages[kept] + 1]),
-        )
 
 
 def _assign(

@@ -16,7 +16,7 @@ from napari_biomedparse.engine.decode import decode, probabilities
 from napari_biomedparse.engine.device import Precision, arithmetic, check_precision, choose_device
 from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
-from napari_biomedparse.engine.presence import presence
+from napari_biomedparse.engine.presence import presence_in
 from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
 from napari_biomedparse.engine.results import ObjectMask, overlap
@@ -30,7 +30,6 @@ from napari_biomedparse.model.text_encoder import TextFeatures
 from napari_biomedparse.ontology import (
     RecognitionTable,
     Scale,
-    find_modality,
     find_object,
     meta_objects,
     normalise,
@@ -280,20 +279,8 @@ class Predictor:
         return guess_modality(self.table, image.rgb, lambda names: self.segment(image, names))
 
     def presences(self, image: EncodedImage, masks: Sequence[ObjectMask], modality: str) -> list[float | None]:
-        """Return each mask's p-value of the presence test in one of the table's modalities, None where unknown.
-
-        Where the table tells modalities apart by the look of images, which says little about the site, it is the best
-        p-value in any of its modalities of that kind: a nucleus of a section of the skin is a nucleus, too.
-        """
-        kin = [modality]
-        if self.table.classifier:
-            kind = find_modality(modality)
-            kin += [name for name in self.table.lists if name != modality and find_modality(name) == kind]
-        found = []
-        for mask in masks:
-            every = [presence(mask, image.rgb, self.table.distributions(name, mask.prompt)) for name in kin]
-            found.append(max((p for p in every if p is not None), default=None))
-        return found
+        """Return each mask's p-value: see :func:`~napari_biomedparse.engine.presence.presence_in`."""
+        return [presence_in(mask, image.rgb, self.table, modality) for mask in masks]
 
     def describe(self, image: EncodedImage) -> NDArray[np.float64]:
         """Return numbers that tell kinds of images apart: see :func:`~napari_biomedparse.engine.modality.describe`."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc
 
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.ontology import Distributions
+from napari_biomedparse.ontology import Distributions, RecognitionTable, find_modality
 
 Statistics = tuple[float, float, float, float]
 
@@ -55,3 +55,17 @@ def presence(mask: ObjectMask, rgb: NDArray[np.uint8], distributions: Distributi
     values = mask_statistics(mask.probability, rgb)
     below = [float(betainc(a, b, value)) for value, (a, b) in zip(values, distributions, strict=True)]
     return math.prod(2 * min(share, 1 - share) for share in below) ** 0.25
+
+
+def presence_in(mask: ObjectMask, rgb: NDArray[np.uint8], table: RecognitionTable, modality: str) -> float | None:
+    """Return :func:`presence` by what a table knows of a mask's object in one of its modalities.
+
+    Where the table tells modalities apart by the look of images, which says little about the site, it is the best in
+    any of its modalities of that kind: a nucleus of a section of the skin is a nucleus, too.
+    """
+    kin = [modality]
+    if table.classifier:
+        kind = find_modality(modality)
+        kin += [name for name in table.lists if name != modality and find_modality(name) == kind]
+    found = (presence(mask, rgb, table.distributions(name, mask.prompt)) for name in kin)
+    return max((p_value for p_value in found if p_value is not None), default=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +99,7 @@ def recipe_of(layer: Layer) -> Recipe | None:
     """
     about = layer.metadata.get(METADATA_KEY)
     text = about.get("recipe") if isinstance(about, dict) else None
-    return Recipe.from_json(text if isinstance(text, str) else json.dumps(text)) if text else None
+    return Recipe.from_json(text) if text else None
 
 
 def transforms(image: Image, selection: Selection, shape: tuple[int, ...]) -> dict[str, Any]:

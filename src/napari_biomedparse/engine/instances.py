@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -16,6 +18,37 @@ CORE = 0.5
 CORE_BLUR = 1.0
 
 
+@dataclass(frozen=True)
+class Typical:
+    """What the parting of touching objects needs to know of a whole plane.
+
+    Attributes
+    ----------
+    radius
+        Median over its connected pieces of the greatest distance to the border, in pixels.
+    learned
+        Whether the model found inner parts in any of them.
+    """
+
+    radius: float
+    learned: bool
+
+
+def radii(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the greatest distance to the border of each connected piece of a mask, in pixels."""
+    filled = ndi.binary_fill_holes(mask)
+    if not filled.any():
+        return np.zeros(0)
+    components = label(filled)
+    distance = ndi.distance_transform_edt(filled)
+    return np.asarray(ndi.maximum(distance, components, np.arange(1, components.max() + 1)), np.float64)
+
+
+def has_cores(mask: NDArray[np.bool_], cores: NDArray[np.float32]) -> bool:
+    """Return whether there are inner parts among the pixels of a mask."""
+    return bool((mask & (gaussian(cores, sigma=CORE_BLUR, preserve_range=True) > CORE)).any())
+
+
 def split_instances(
     mask: NDArray[np.bool_],
     probability: NDArray[np.float32] | None = None,
@@ -23,6 +56,7 @@ def split_instances(
     cores: NDArray[np.float32] | None = None,
     touching: bool = True,
     fill_holes: bool = True,
+    typical: Typical | None = None,
 ) -> NDArray[np.int32]:
     """Give each object of a mask a number; touching ones are cut.
 
@@ -45,6 +79,8 @@ def split_instances(
         Whether objects that touch are parted.
     fill_holes
         Whether holes are filled.
+    typical
+        What holds for the whole plane, if the mask is only a part of it; by default the mask tells.
 
     Returns
     -------
@@ -60,10 +96,11 @@ def split_instances(
     distance = ndi.distance_transform_edt(filled)
     landscape: NDArray[np.floating]
     smooth = None if cores is None else gaussian(cores, sigma=CORE_BLUR, preserve_range=True)
-    if smooth is not None and (filled & (smooth > CORE)).any():
+    learned = smooth is not None and (typical.learned if typical else bool((filled & (smooth > CORE)).any()))
+    if smooth is not None and learned:
         landscape, seeds = distance * smooth, label(filled & (smooth > CORE)).astype(np.int32)
     else:
-        landscape, seeds = _by_distance(components, distance, probability)
+        landscape, seeds = _by_distance(components, distance, probability, typical.radius if typical else None)
         # Components too small or too flat for a peak keep one seed of their own.
         empty = np.setdiff1d(np.arange(1, components.max() + 1), components[seeds > 0])
         found = int(seeds.max())
@@ -73,11 +110,14 @@ def split_instances(
 
 
 def _by_distance(
-    components: NDArray[np.integer], distance: NDArray[np.float64], probability: NDArray[np.float32] | None
+    components: NDArray[np.integer],
+    distance: NDArray[np.float64],
+    probability: NDArray[np.float32] | None,
+    radius: float | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Return the smoothed distance to the border, and its peaks numbered from 1."""
-    # The widest place of each component, then the median over components: the typical radius.
-    radius = float(np.median(ndi.maximum(distance, components, np.arange(1, components.max() + 1))))
+    if radius is None:
+        radius = float(np.median(ndi.maximum(distance, components, np.arange(1, components.max() + 1))))
     landscape = distance if probability is None else distance * np.where(components > 0, probability, 0)
     landscape = gaussian(landscape, sigma=max(0.5, radius / 6), preserve_range=True)
     peaks = peak_local_max(landscape, min_distance=max(1, round(radius * 0.6)), labels=components, exclude_border=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,30 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 
-@dataclass(frozen=True)
-class _Memory:
-    """Where objects were seen last: a plane with values 1..n, and of each value its number and class.
+class Shared(NamedTuple):
+    """Pixels that objects of one plane have in common with objects of the next.
 
-    Index 0 of the lists is the background's.
+    Attributes
+    ----------
+    before, now
+        Values on the planes, 1 to n; a pair occurs once.
+    pixels
+        How many.
     """
 
-    values: NDArray[np.int32]
+    before: NDArray[np.int64]
+    now: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """The objects seen last, with values 1..n: of each value its pixels, number and class.
+
+    Index 0 is the background's.
+    """
+
+    areas: NDArray[np.int64]
     numbers: NDArray[np.int64]
     classes: list[str]
 
@@ -52,6 +69,7 @@ class Linker:
     next_free: int = 1
     least_overlap: float = 0.3
     _memory: _Memory | None = field(default=None, init=False, repr=False)
+    _plane: NDArray[np.int32] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.next_free < 1:
@@ -82,10 +100,8 @@ class Linker:
         """
         if plane.dtype.kind not in "iu" or plane.min(initial=0) < 0:
             raise ValueError("Objects to link must be numbered with integers from 1, and 0 outside of them.")
-        if self._memory is not None and self._memory.values.shape != plane.shape:
-            raise ValueError(
-                f"Planes to link must have one shape, not {self._memory.values.shape} and then {plane.shape}."
-            )
+        if self._plane is not None and self._plane.shape != plane.shape:
+            raise ValueError(f"Planes to link must have one shape, not {self._plane.shape} and then {plane.shape}.")
         areas = np.bincount(plane.ravel().astype(np.intp, copy=False))
         present = np.flatnonzero(areas[1:]) + 1
         compact = np.zeros(max(areas.size, 1), np.int32)
@@ -93,34 +109,63 @@ class Linker:
         values = compact[plane]
         kinds = ["", *(classes.get(int(value), "") for value in present)]
 
-        numbers = np.zeros(present.size + 1, np.int64)
-        if self._memory is not None:
-            before, now = self._pairs(self._memory, values, kinds)
+        shared = None if self._plane is None else shared_pixels(self._plane, values)
+        self._plane = values
+        numbers = self.link_areas(np.concatenate([[0], areas[present]]), kinds, shared)
+        named = {int(numbers[n]): classes[int(value)] for n, value in enumerate(present, 1) if int(value) in classes}
+        return numbers.astype(np.int32)[values], named
+
+    def link_areas(
+        self, areas: NDArray[np.int64], classes: Sequence[str], shared: Shared | None = None
+    ) -> NDArray[np.int64]:
+        """Do :meth:`link` where a plane is too large to be at hand: from what was counted on it.
+
+        Parameters
+        ----------
+        areas
+            int64 (n + 1,): pixels of each value; those of 0 do not matter.
+        classes
+            Class of each value, n + 1 of them.
+        shared
+            What they have in common with the objects of the plane before; nothing by default.
+
+        Returns
+        -------
+        ndarray
+            int64 (n + 1,): the number of each value.
+        """
+        numbers = np.zeros(len(areas), np.int64)
+        if self._memory is not None and shared is not None:
+            before, now = self._pairs(self._memory, areas, classes, shared)
             numbers[now] = self._memory.numbers[before]
         fresh = np.flatnonzero(numbers[1:] == 0) + 1
         numbers[fresh] = np.arange(self.next_free, self.next_free + fresh.size)
         self.next_free += int(fresh.size)
-
-        self._memory = _Memory(values, numbers, kinds)
-        named = {int(numbers[n]): classes[int(value)] for n, value in enumerate(present, 1) if int(value) in classes}
-        return numbers.astype(np.int32)[values], named
+        self._memory = _Memory(areas, numbers, list(classes))
+        return numbers
 
     def _pairs(
-        self, memory: _Memory, values: NDArray[np.int32], kinds: list[str]
+        self, memory: _Memory, areas: NDArray[np.int64], kinds: Sequence[str], shared: Shared
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which objects in memory and on the plane are the same, as two lists of values."""
-        both = (memory.values > 0) & (values > 0)
-        shape = len(memory.classes), len(kinds)
-        ones = np.ones(int(both.sum()), np.int32)
-        # Making a sparse table of pixels' pairs of values sums equal ones up.
-        shared = coo_array((ones, (memory.values[both], values[both])), shape=shape).tocsr().tocoo()
-        before, now = (places.astype(np.int64) for places in shared.coords)
-        union = np.bincount(memory.values.ravel())[before] + np.bincount(values.ravel())[now] - shared.data
-        overlap = shared.data / union
+        before, now, pixels = shared
+        overlap = pixels / (memory.areas[before] + areas[now] - pixels)
         codes = {kind: code for code, kind in enumerate(dict.fromkeys([*memory.classes, *kinds]))}
         kind_before, kind_now = (np.array([codes[kind] for kind in side]) for side in (memory.classes, kinds))
         possible = (overlap >= self.least_overlap) & (kind_before[before] == kind_now[now])
+        shape = len(memory.classes), len(kinds)
         return _assign(before[possible], now[possible], overlap[possible], shape)
+
+
+def shared_pixels(before: NDArray[np.integer], now: NDArray[np.integer]) -> Shared:
+    """Count the pixels that the objects of two planes (H, W) have in common; 0 is background."""
+    both = (before > 0) & (now > 0)
+    ones = np.ones(int(both.sum()), np.int64)
+    shape = int(before.max(initial=0)) + 1, int(now.max(initial=0)) + 1
+    # Making a sparse table of pixels' pairs of values sums equal ones up.
+    counted = coo_array((ones, (before[both], now[both])), shape=shape).tocsr().tocoo()
+    rows, columns = (places.astype(np.int64) for places in counted.coords)
+    return Shared(rows, columns, counted.data)
 
 
 def _assign(

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.instances import split_instances
+from napari_biomedparse.engine.instances import Typical, split_instances
 from napari_biomedparse.engine.kept import KeptMask, step_of
 from napari_biomedparse.engine.recognition import Outcome, judge
 
@@ -115,7 +115,11 @@ def _outcome(mask: KeptMask, paint: Paint) -> Outcome:
 
 
 def paint_plane(
-    masks: Sequence[KeptMask], paint: Paint, kept: Mapping[str, Outcome], inside: NDArray[np.bool_] | None = None
+    masks: Sequence[KeptMask],
+    paint: Paint,
+    kept: Mapping[str, Outcome],
+    inside: NDArray[np.bool_] | None = None,
+    typical: Mapping[str, Typical] | None = None,
 ) -> PaintedPlane:
     """Compose the masks of a plane into labels.
 
@@ -129,6 +133,8 @@ def paint_plane(
         From :func:`outcomes`; what is covered, outvoted or improbable gets no pixel.
     inside
         bool (H, W): where labels may lie; everywhere by default.
+    typical
+        Prompt -> what holds for the whole plane, if the masks are only of a part of it.
     """
     winner = np.zeros(masks[0].shape, np.uint16)
     best = np.zeros(masks[0].shape, np.uint8)
@@ -153,11 +159,15 @@ def paint_plane(
     overlap = int((claimed > 1).sum()) if len(masks) > 1 else 0
     if not paint.instances:
         return PaintedPlane(winner, names, overlap)
-    return PaintedPlane(*_parted(winner, masks, paint, inside), overlap)
+    return PaintedPlane(*_parted(winner, masks, paint, inside, typical or {}), overlap)
 
 
 def _parted(
-    winner: NDArray[np.uint16], masks: Sequence[KeptMask], paint: Paint, inside: NDArray[np.bool_] | None
+    winner: NDArray[np.uint16],
+    masks: Sequence[KeptMask],
+    paint: Paint,
+    inside: NDArray[np.bool_] | None,
+    typical: Mapping[str, Typical],
 ) -> tuple[NDArray[np.int32], dict[int, str]]:
     values = np.zeros(winner.shape, np.int32)
     names: dict[int, str] = {}
@@ -173,6 +183,7 @@ def _parted(
             mask.cores if paint.split == "learned" else None,
             touching=paint.split != "apart",
             fill_holes=paint.fill_holes,
+            typical=typical.get(kept.prompt),
         )
         # A filled hole may hold another prompt's object, which keeps it.
         objects[(winner > 0) & ~pixels] = 0

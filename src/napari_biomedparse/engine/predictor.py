@@ -392,7 +392,7 @@ class Predictor:
             cores = dict(zip(cored, planes[len(text.tokens) :], strict=True))
             for place, prompt in enumerate(asked):
                 plane = planes[place]
-                found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control), cores.get(place))
+                found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control), cores.get(place), control)
         return found
 
     def _knows_cores(self, prompt: str) -> bool:

@@ -111,23 +111,84 @@ def to_rgb(image: NDArray[np.generic], intensity: Intensity = "auto") -> NDArray
 
 
 def _full_range(image: NDArray[np.generic]) -> tuple[float, float] | None:
-    if image.dtype in (np.uint8, np.uint16):
-        return 0.0, 255.0 if image.dtype == np.uint8 else 65535.0
-    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
+    known = range_of(image.dtype)
+    if known is None and image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
         return 0.0, 1.0
-    return None
+    return known
+
+
+def range_of(dtype: np.dtype[np.generic]) -> tuple[float, float] | None:
+    """Return the values that are black and white in pictures of a type, or None if it has no such convention."""
+    return {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(dtype.name)
 
 
 def _percentiles(image: NDArray[np.generic]) -> tuple[float, float]:
-    values = image[image > 0] if image.min() >= 0 else image.ravel()  # type: ignore[operator]
-    if values.size == 0:
-        return 0.0, 1.0
-    # Past some four million values a regular sample gives the same percentiles to a grey level.
-    values = values[:: max(1, values.size // 4_000_000)]
-    low, high = np.percentile(values.astype(np.float64), [LOW_PERCENTILE, HIGH_PERCENTILE])
-    if low == high:
-        low = min(low, 0.0)
-    return float(low), float(high)
+    values = GreyValues(image.dtype, image.size)
+    values.add(image)
+    return values.window()
+
+
+class GreyValues:
+    """The grey values of a plane that comes in parts, for the window of :func:`to_rgb`'s percentiles.
+
+    Values of 8 and 16 bits are counted; of others a regular sample of some four million is kept, which gives the same
+    percentiles to a grey level.
+
+    Parameters
+    ----------
+    dtype
+        Of the pixels.
+    size
+        Number of pixels to come.
+    """
+
+    def __init__(self, dtype: np.dtype[np.generic], size: int) -> None:
+        self._least = int(np.iinfo(dtype.name).min) if dtype.kind in "iu" and dtype.itemsize <= 2 else None
+        self._counts = np.zeros(1 << (8 * dtype.itemsize) if self._least is not None else 0, np.int64)
+        self._step = max(1, size // 4_000_000)
+        self._samples: list[NDArray[np.float64]] = []
+        self._negative = False
+
+    def add(self, part: NDArray[np.generic]) -> None:
+        """Take in a part of the plane."""
+        if self._least is not None:
+            shifted = part.ravel().astype(np.intp) - self._least
+            self._counts += np.bincount(shifted, minlength=len(self._counts))
+        else:
+            self._negative |= bool(part.min() < 0)
+            self._samples.append(part.ravel()[:: self._step].astype(np.float64))
+
+    def window(self) -> tuple[float, float]:
+        """Return the 0.5 and 99.5 percentile of the values above zero, of all values where some are negative."""
+        low, high = self._counted() if self._least is not None else self._sampled()
+        if low == high:
+            low = min(low, 0.0)
+        return low, high
+
+    def _counted(self) -> tuple[float, float]:
+        counts = self._counts
+        first = -int(self._least or 0)
+        if not counts[:first].any():
+            counts = counts.copy()
+            counts[: first + 1] = 0
+        ends = counts.cumsum()
+        if not ends[-1]:
+            return 0.0, 1.0
+        found = []
+        for percentile in (LOW_PERCENTILE, HIGH_PERCENTILE):
+            # Between the two nearest values, as numpy's percentiles are.
+            place = percentile / 100 * (int(ends[-1]) - 1)
+            below, above = np.searchsorted(ends, [np.floor(place), np.ceil(place)], side="right") - first
+            found.append(float(below + (above - below) * (place % 1)))
+        return found[0], found[1]
+
+    def _sampled(self) -> tuple[float, float]:
+        values = np.concatenate(self._samples)
+        values = values if self._negative else values[values > 0]
+        if values.size == 0:
+            return 0.0, 1.0
+        low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE])
+        return float(low), float(high)
 
 
 @dataclass(frozen=True)

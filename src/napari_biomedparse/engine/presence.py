@@ -50,22 +50,33 @@ def presence(mask: ObjectMask, rgb: NDArray[np.uint8], distributions: Distributi
     distributions
         Alpha and beta of the four statistics' Beta distributions.
     """
-    if distributions is None:
-        return None
-    values = mask_statistics(mask.probability, rgb)
+    return None if distributions is None else presence_of(mask_statistics(mask.probability, rgb), distributions)
+
+
+def presence_of(values: Statistics, distributions: Distributions) -> float:
+    """Return :func:`presence` of a mask with these statistics."""
     below = [float(betainc(a, b, value)) for value, (a, b) in zip(values, distributions, strict=True)]
     return math.prod(2 * min(share, 1 - share) for share in below) ** 0.25
 
 
 def presence_in(mask: ObjectMask, rgb: NDArray[np.uint8], table: RecognitionTable, modality: str) -> float | None:
-    """Return :func:`presence` by what a table knows of a mask's object in one of its modalities.
+    """Return :func:`presence` by what a table knows of a mask's object in one of its modalities."""
+    known = distributions_in(table, modality, mask.prompt)
+    if not known:
+        return None
+    values = mask_statistics(mask.probability, rgb)
+    return max(presence_of(values, distributions) for distributions in known)
 
-    Where the table tells modalities apart by the look of images, which says little about the site, it is the best in
-    any of its modalities of that kind: a nucleus of a section of the skin is a nucleus, too.
+
+def distributions_in(table: RecognitionTable, modality: str, prompt: str) -> list[Distributions]:
+    """Return what a table knows of the looks of a prompt's object in one of its modalities.
+
+    Where the table tells modalities apart by the look of images, which says little about the site, that is what it
+    knows in any of its modalities of that kind: a nucleus of a section of the skin is a nucleus, too.
     """
     kin = [modality]
     if table.classifier:
         kind = find_modality(modality)
         kin += [name for name in table.lists if name != modality and find_modality(name) == kind]
-    found = (presence(mask, rgb, table.distributions(name, mask.prompt)) for name in kin)
-    return max((p_value for p_value in found if p_value is not None), default=None)
+    found = (table.distributions(name, prompt) for name in kin)
+    return [distributions for distributions in found if distributions is not None]

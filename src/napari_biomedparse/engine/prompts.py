@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def unite(prompt: str, words: Sequence[str], answers: Mapping[str, ObjectMask]) 
     masks = [answers[word] for word in words]
     if len(masks) == 1:
         (mask,) = masks
-        return mask if mask.prompt == prompt else ObjectMask(prompt, mask.probability, mask.control, mask.cores)
+        return mask if mask.prompt == prompt else replace(mask, prompt=prompt)
     probability = np.maximum.reduce([mask.probability for mask in masks])
     controls = [mask.control for mask in masks if mask.control is not None]
-    return ObjectMask(prompt, probability, max(controls, default=None))
+    return ObjectMask(prompt, probability, max(controls, default=None), nonsense=masks[0].nonsense)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -37,12 +37,15 @@ class ObjectMask:
         None where that was not asked.
     cores
         float32 (H, W): probability of the inner parts of the separate objects, where the model knows them.
+    nonsense
+        bool (H, W): the mask that words naming nothing give, as far as that was asked.
     """
 
     prompt: str
     probability: NDArray[np.float32]
     control: float | None = None
     cores: NDArray[np.float32] | None = None
+    nonsense: NDArray[np.bool_] | None = field(default=None, repr=False)
 
     @property
     def depends_on_words(self) -> bool:

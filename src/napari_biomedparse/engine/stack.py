@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from napari_biomedparse.ontology import Scale
 
 # Micrometres per pixel near which cells were photographed in most training images (40x to 20x objectives).
 CELL_PIXEL = 0.5
+# Rows and columns of the selected part of a plane.
+Part = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,20 @@ class Stack:
         """Return the planes to parse."""
         return self.selection.places(self.shape)
 
-    def lazy(self, place: Place) -> list[Any]:
-        """Return the selected part of a plane, of each channel, without computing what is lazy."""
-        part = self.selection.part(self.shape)
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Height and width of the selected part of the planes, in pixels."""
+        rows, columns = self.selection.part(self.shape)
+        return rows.stop - rows.start, columns.stop - columns.start
+
+    def lazy(self, place: Place, part: Part | None = None) -> list[Any]:
+        """Return the selected part of a plane, or a part of that, of each channel, without computing what is lazy."""
+        rows, columns = self.selection.part(self.shape)
+        if part is not None:
+            inner_rows, inner_columns = part
+            rows = slice(rows.start + inner_rows.start, rows.start + inner_rows.stop)
+            columns = slice(columns.start + inner_columns.start, columns.start + inner_columns.stop)
+        part = rows, columns
         return [self.array[self.selection.index(place, channel, part)] for channel in self._channels]
 
     def read(self, place: Place) -> NDArray[np.generic]:
@@ -85,15 +98,44 @@ class Stack:
         ImageError
             If it is not an image that can be parsed.
         """
-        planes = [np.asarray(lazy) for lazy in self.lazy(place)]
+        planes = self.values(place)
+        return self.mix(planes) if self.mixes else planes[0]
+
+    @property
+    def mixes(self) -> bool:
+        """Whether channels are mixed; otherwise the first one's values are the picture."""
+        chosen = self.selection
+        plain = not chosen.channels or chosen.channels == (Channel(self._channels[0], None),)
+        return not (chosen.rgb or plain)
+
+    def values(self, place: Place, part: Part | None = None) -> list[NDArray[np.generic]]:
+        """Return the pixels of the selected part of a plane, or a part of that, of each channel, rows first.
+
+        Raises
+        ------
+        ImageError
+            If they are no pixels of an image.
+        """
+        planes = [np.asarray(lazy) for lazy in self.lazy(place, part)]
         if self.selection.transposed:
             planes = [plane.swapaxes(0, 1) for plane in planes]
         try:
             for plane in planes:
                 check_width(plane.dtype)
                 check_image(plane)
-            plain = not self.selection.channels or self.selection.channels == (Channel(self._channels[0], None),)
-            return planes[0] if self.selection.rgb or plain else mix(planes, self.selection.channels)
+        except ImageError as error:
+            raise ImageError(f"{self.name}: {error}") from None
+        return planes
+
+    def mix(
+        self, planes: Sequence[NDArray[np.generic]], windows: Sequence[tuple[float, float] | None] = ()
+    ) -> NDArray[np.uint8]:
+        """Return the picture of some pixels of all channels, by other windows than the channels' own if given."""
+        channels = self.selection.channels
+        if windows:
+            channels = tuple(replace(channel, window=window) for channel, window in zip(channels, windows, strict=True))
+        try:
+            return mix(planes, channels)
         except ImageError as error:
             raise ImageError(f"{self.name}: {error}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from napari_biomedparse.cli.batch import batch
 from napari_biomedparse.cli.calibrate import calibrate
 from napari_biomedparse.cli.data import app as data
 from napari_biomedparse.cli.evaluate import evaluate
@@ -18,6 +19,7 @@ app = typer.Typer(help="Segment biomedical images with words.", no_args_is_help=
 app.command()(segment)
 app.command()(recognize)
 app.command()(replay)
+app.command()(batch)
 app.command()(train)
 app.command()(pack)
 app.command()(calibrate)

@@ -73,7 +73,7 @@ def look(
         image = predictor.encode(stack.read(place), scales=())
         # A stack is of one kind: that of its first plane.
         if modality is None and (recipe.recognizes or predictor.table.classifier):
-            modality = _guess(predictor, image, must=recipe.recognizes)
+            modality = guess_kind(predictor, image, must=recipe.recognizes)
         if recipe.recognizes:
             assert modality is not None
             modality = predictor.table.modality(modality)
@@ -93,12 +93,13 @@ def look(
                 yield Seen(place, modality, tuple(keep(mask) for mask in step.preview()), whole=False)
                 told = monotonic()
         p_values: list[float | None] = [None] * len(masks)
-        if modality is not None and (found := _known(predictor, modality)):
+        if modality is not None and (found := known_modality(predictor, modality)):
             p_values = predictor.presences(image, masks, found)
         yield Seen(place, modality, tuple(keep(mask, p) for mask, p in zip(masks, p_values, strict=True)))
 
 
-def _guess(predictor: Predictor, image: Any, must: bool) -> str | None:
+def guess_kind(predictor: Predictor, image: Any, must: bool) -> str | None:
+    """Return the kind of an encoded image; None where it cannot be guessed, an error where it must be."""
     from napari_biomedparse.ontology import ModalityError
 
     try:
@@ -109,7 +110,7 @@ def _guess(predictor: Predictor, image: Any, must: bool) -> str | None:
         return None
 
 
-def _known(predictor: Predictor, modality: str) -> str | None:
+def known_modality(predictor: Predictor, modality: str) -> str | None:
     """Return the table's modality that is meant, None where words are asked of an image of another kind."""
     return next((name for name in predictor.table.lists if name.lower() == modality.lower()), None)
 

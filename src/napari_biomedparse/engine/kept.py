@@ -71,13 +71,17 @@ class KeptMask:
 
     def restore(self) -> ObjectMask:
         """Return the mask with probabilities (H, W) in steps of 1/200."""
-        probability = np.zeros(self.shape, np.float32)
-        probability[self.slices] = self.levels / np.float32(STEPS)
-        cores = None
-        if self.cores is not None:
-            cores = np.zeros(self.shape, np.float32)
-            cores[self.slices] = self.cores / np.float32(STEPS)
-        return ObjectMask(self.prompt, probability, self.control, cores)
+        cores = None if self.cores is None else self._probability(self.cores)
+        return ObjectMask(self.prompt, self._probability(self.levels), self.control, cores)
+
+    def _probability(self, levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.spread(levels).astype(np.float32) / np.float32(STEPS)
+
+    def spread(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return levels of the kept part on the whole plane, uint8 (H, W)."""
+        whole = np.zeros(self.shape, np.uint8)
+        whole[self.slices] = levels
+        return whole
 
     @cached_property
     def area(self) -> NDArray[np.int64]:
@@ -104,7 +108,7 @@ def step_of(threshold: float) -> int:
 
 def keep(mask: ObjectMask, presence: float | None = None) -> KeptMask:
     """Keep a mask, cut to where it is more than 0.02."""
-    levels = _levels(mask.probability)
+    levels = levels_of(mask.probability)
     above = levels > LEAST
     rows, columns = np.flatnonzero(above.any(axis=1)), np.flatnonzero(above.any(axis=0))
     if not len(rows):
@@ -113,12 +117,13 @@ def keep(mask: ObjectMask, presence: float | None = None) -> KeptMask:
         corner = int(rows[0]), int(columns[0])
         part = slice(corner[0], int(rows[-1]) + 1), slice(corner[1], int(columns[-1]) + 1)
     cut = np.where(above[part], levels[part], 0).astype(np.uint8)
-    cores = None if mask.cores is None else _levels(mask.cores[part])
+    cores = None if mask.cores is None else levels_of(mask.cores[part])
     height, width = mask.probability.shape
     return KeptMask(mask.prompt, (height, width), corner, cut, cores, mask.confidence, mask.control, presence)
 
 
-def _levels(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+def levels_of(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return probabilities as levels: times 200, rounded up."""
     levels: NDArray[np.uint8] = np.ceil(probability * np.float32(STEPS)).astype(np.uint8)
     # The product of a probability next to a step may be rounded to the step's other side.
     levels += probability > _EDGES[levels]

@@ -34,6 +34,9 @@ class Stack:
         What is parsed of it.
     name
         For messages.
+    apart
+        Of an image without an axis of channels: the levels of each channel, where these are images of their own. They
+        have the shapes of ``levels``, which is one of them.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class Stack:
     levels: tuple[Any, ...]
     selection: Selection
     name: str = "The image"
+    apart: tuple[tuple[Any, ...], ...] = ()
 
     def __post_init__(self) -> None:
         wanted = self.selection
@@ -55,6 +59,11 @@ class Stack:
             raise ImageError(f"{self.name} has the shape {shape}, which does not fit the axes {wanted.axes}{colours}.")
         if 0 in shape:
             raise ImageError(f"{self.name} has no pixels: its shape is {shape}.")
+        shapes = [tuple(level.shape) for level in self.levels]
+        if self.apart and ("C" in wanted.axes or max(self._channels) >= len(self.apart)):
+            raise ImageError(f"{self.name} does not have the channels that are selected; choose them again.")
+        if any([tuple(level.shape) for level in levels] != shapes for levels in self.apart):
+            raise ImageError(f"The channels {self.name} differ in shape; choose others.")
         if "C" in wanted.axes and wanted.channels:
             last = max(channel.index for channel in wanted.channels)
             if last >= shape[wanted.axes.index("C")]:
@@ -64,6 +73,10 @@ class Stack:
     def array(self) -> Any:
         """The selected level."""
         return self.levels[self.selection.level]
+
+    def array_of(self, channel: int) -> Any:
+        """Return the selected level of the image that holds a channel."""
+        return self.apart[channel][self.selection.level] if self.apart else self.array
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,7 +101,7 @@ class Stack:
             rows = slice(rows.start + inner_rows.start, rows.start + inner_rows.stop)
             columns = slice(columns.start + inner_columns.start, columns.start + inner_columns.stop)
         part = rows, columns
-        return [self.array[self.selection.index(place, channel, part)] for channel in self._channels]
+        return [self.array_of(channel)[self.selection.index(place, channel, part)] for channel in self._channels]
 
     def read(self, place: Place) -> NDArray[np.generic]:
         """Return the selected part of a plane as the model is to see it, (h, w) or (h, w, 3 or 4), rows first.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +11,9 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.measure import PixelSize
 from napari_biomedparse.engine.preprocess import ImageError, check_image, check_width
-
-logger = logging.getLogger(__name__)
-
-
-class ReadError(ValueError):
-    """A file that cannot be read; the message says why and what to do."""
+from napari_biomedparse.io.readers import open_reader, pixel_sizes
+from napari_biomedparse.io.reading import ReadError as ReadError
+from napari_biomedparse.io.reading import first_line
 
 
 @dataclass(frozen=True)
@@ -66,17 +62,18 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     """
     if not path.exists():
         raise ReadError(f"There is no file {path}.")
-    image = _open(path)
+    image = open_reader(path)
     try:
         indices = {name: _index(path, image, name, given) for name, given in (("T", t), ("C", c), ("Z", z))}
         colour = "S" in image.dims.order
         lazy = image.get_image_dask_data("YXS" if colour else "YX", **indices)
         pixels: NDArray[np.generic] = np.asarray(lazy.compute())
-        size = _pixel_size(image)
+        spacing, unit = pixel_sizes(path, image)
+        size = PixelSize(spacing["Y"], spacing["X"], unit) if unit else None
     except ReadError:
         raise
     except Exception as error:
-        raise ReadError(f"{path} cannot be read: {_first_line(error)}") from error
+        raise ReadError(f"{path} cannot be read: {first_line(error)}") from error
     if pixels.ndim == 3 and pixels.shape[-1] not in (3, 4):
         pixels = pixels[..., 0]
     try:
@@ -109,7 +106,7 @@ def read_array(path: str | Path, axes: str, rgb: bool = False, level: int = 0) -
     path = Path(path)
     if not path.exists():
         raise ReadError(f"There is no file {path}.")
-    image = _open(path)
+    image = open_reader(path)
     if level:
         levels = getattr(image, "resolution_levels", (0,))
         if level >= len(levels):
@@ -120,32 +117,11 @@ def read_array(path: str | Path, axes: str, rgb: bool = False, level: int = 0) -
         counts = {letter: int(image.dims[letter][0]) for letter in order}
         array = image.get_image_dask_data(axes + ("S" if rgb else ""))
     except Exception as error:
-        raise ReadError(f"{path} cannot be read as {axes}: {_first_line(error)}") from error
+        raise ReadError(f"{path} cannot be read as {axes}: {first_line(error)}") from error
     lost = [letter for letter, count in counts.items() if count > 1 and letter not in axes and letter != "S"]
     if lost or ("S" in counts) != rgb:
         raise ReadError(f"{path} has the axes {order}, not {axes}{' and colours' if rgb else ''}.")
     return array
-
-
-def _open(path: Path) -> Any:
-    try:
-        from bioio import BioImage as Reader
-    except ImportError:
-        try:
-            from aicsimageio import AICSImage as Reader
-        except ImportError:
-            raise ReadError(
-                "Reading files needs bioio: run pip install 'napari-biomedparse[io]' (or [aicsimageio])."
-            ) from None
-    # bioio announces each reader it tries in vain at warning level; the last error says enough.
-    logging.getLogger("bioio").setLevel(logging.ERROR)
-    try:
-        return Reader(path)
-    except Exception as error:
-        logger.info("%s: %s", path, error)
-        raise ReadError(
-            f"{path} cannot be read as an image: it is damaged or none, or its format needs another plug-in of bioio."
-        ) from error
 
 
 def _index(path: Path, image: Any, name: str, given: int | None) -> int:
@@ -158,21 +134,3 @@ def _index(path: Path, image: Any, name: str, given: int | None) -> int:
     if not 0 <= given < count:
         raise ReadError(f"{path} has no {name} plane {given}; it has {count}, counted from 0.")
     return given
-
-
-def _pixel_size(image: Any) -> PixelSize | None:
-    """Return the pixel size if the file gives one with its unit; readers report 1.0 where nothing is known."""
-    sizes = image.physical_pixel_sizes
-    if not sizes.Y or not sizes.X:
-        return None
-    try:
-        pixels = image.ome_metadata.images[0].pixels
-        unit = pixels.physical_size_y_unit if pixels.physical_size_y else None
-        unit = getattr(unit, "value", unit)
-    except (NotImplementedError, AttributeError):
-        unit = getattr(getattr(getattr(image, "dimension_properties", None), "Y", None), "unit", None)
-    return PixelSize(float(sizes.Y), float(sizes.X), str(unit)) if unit else None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

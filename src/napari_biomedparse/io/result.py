@@ -108,7 +108,7 @@ class Export:
 
     def rgba(self, label: int) -> list[int]:
         """Return the red, green, blue and opacity, 0-255, of a label that has a colour."""
-        return [min(255, max(0, round(255 * float(part)))) for part in self.colours[label]]
+        return in_bytes(self.colours[label])
 
     def dtype(self, *wanted: type[np.integer[Any]]) -> np.dtype[Any]:
         """Return the first of some types that holds all labels.
@@ -129,6 +129,11 @@ class Export:
         raise ExportError(
             f"The labels go from {least} to {greatest}, more than this format holds; renumber them from 1 on."
         )
+
+
+def in_bytes(colour: RGBA) -> list[int]:
+    """Return a colour's red, green, blue and opacity, 0-255."""
+    return [min(255, max(0, round(255 * float(part)))) for part in colour]
 
 
 def need(module: str, use: str, install: str) -> Any:

@@ -1,0 +1,140 @@
+"""``napari-biomedparse batch``: images of any size, and any number of them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_biomedparse.cli.common import Channel, Device, Model, clear_errors, fail
+
+if TYPE_CHECKING:
+    from napari_biomedparse.engine.recipe import Recipe
+    from napari_biomedparse.scale.study import Outcome
+
+
+def batch(
+    images: Annotated[list[Path], typer.Argument(help="Image files, OME-Zarr folders or folders of DICOM slices.")],
+    output: Annotated[Path, typer.Option(help="Folder for the results; made if needed.")],
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="What to look for; repeat for several. Everything known if left out.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe from napari, or a file with it, instead of the options that follow.")
+    ] = None,
+    modality: Annotated[str | None, typer.Option(help="Kind of image; guessed if left out.")] = None,
+    model: Model = "mini",
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability above which a pixel counts.")] = 0.5,
+    presence: Annotated[float, typer.Option(min=0, max=1, help="p-value below which an object is left out.")] = 0.0,
+    instances: Annotated[bool, typer.Option(help="Number separate objects instead of prompts.")] = False,
+    link: Annotated[bool, typer.Option(help="Objects keep their number over z and t.")] = False,
+    c: Channel = None,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, instead of processes here.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option(help="Draw no progress bar.")] = False,
+) -> None:
+    """Segment images of any size into OME-Zarr labels and tables; run again, it goes on where it was stopped."""
+    with clear_errors():
+        from napari_biomedparse.engine.prompts import check_prompts
+        from napari_biomedparse.engine.recipe import Recipe
+        from napari_biomedparse.scale.cluster import local_workers, workers_of
+        from napari_biomedparse.scale.inputs import jobs_of, with_weights
+        from napari_biomedparse.scale.study import claim, run
+
+        selection = None
+        if recipe is None:
+            if prompt:
+                check_prompts(prompt)
+            asked = _recipe(prompt or [], modality, model, threshold, presence, instances, link)
+        else:
+            text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
+            asked = Recipe.from_json(text)
+            selection = asked.selection
+        asked = with_weights(asked)
+        output = output.resolve()
+        jobs, unread = jobs_of(images, asked, output, device, selection, c)
+        claim(output, asked)
+        outcomes: list[Outcome] = []
+        if jobs:
+            with workers_of(scheduler) if scheduler else local_workers(workers) as pool:
+                if pool.dashboard and not quiet:
+                    typer.echo(f"Dashboard: {pool.dashboard}")
+                with nullcontext(lambda _: None) if quiet else _bar() as tell:
+                    outcomes = run(jobs, pool, tell)
+    for path, error in unread:
+        fail(ValueError(str(error) if str(path) in str(error) else f"{path}: {error}"))
+    for outcome in outcomes:
+        _report(outcome)
+    if unread or any(outcome.error for outcome in outcomes):
+        typer.echo(
+            "Mend or leave out what failed, and run the same command: what is finished is not done again.", err=True
+        )
+        raise typer.Exit(2)
+
+
+def _recipe(
+    prompts: list[str],
+    modality: str | None,
+    model: str,
+    threshold: float,
+    presence: float,
+    instances: bool,
+    link: bool,
+) -> Recipe:
+    from napari_biomedparse.engine.paint import Paint
+    from napari_biomedparse.engine.recipe import Recipe
+    from napari_biomedparse.engine.selection import Selection
+
+    paint = Paint(threshold, presence=presence, instances=instances)
+    return Recipe(Selection("YX"), tuple(dict.fromkeys(prompts)), modality, model, paint=paint, link=link)
+
+
+def _report(outcome: Outcome) -> None:
+    job = outcome.job
+    name = job.path.name + (f" [{job.scene}]" if job.scene else "")
+    if outcome.error is not None:
+        text = str(outcome.error)
+        fail(ValueError(text if job.path.name in text else f"{name}: {text}"))
+    elif outcome.finished and outcome.finished.already:
+        typer.echo(f"{name}: finished before, {job.store}")
+    elif outcome.finished:
+        found = ", ".join(f"{prompt} {count}" for prompt, count in outcome.finished.objects.items())
+        typer.echo(f"{name}: {found}; {job.store}")
+
+
+def _bar() -> Any:
+    """Return a bar of megapixels that the model has seen, with pace and time left."""
+    from contextlib import contextmanager
+
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    @contextmanager
+    def shown() -> Any:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[pace]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns) as bar:
+            line = bar.add_task("", total=None, pace="")
+
+            def tell(progress: Any) -> None:
+                task = bar.tasks[0]
+                pace = progress.looked / task.elapsed / 1e6 if task.elapsed else 0.0
+                bar.update(
+                    line,
+                    description=f"{progress.finished}/{progress.images} images",
+                    completed=progress.looked,
+                    total=progress.pixels or None,
+                    pace=f"{progress.looked / 1e6:.0f}/{progress.pixels / 1e6:.0f} Mpx, {pace:.2f} Mpx/s",
+                )
+
+            yield tell
+
+    return shown()

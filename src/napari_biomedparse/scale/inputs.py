@@ -1,0 +1,131 @@
+"""From files and a question to jobs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from napari_biomedparse.engine.channels import Channel
+from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.engine.selection import Selection
+from napari_biomedparse.engine.stack import Stack, choose_level
+from napari_biomedparse.engine.units import UNITS, short_unit
+from napari_biomedparse.io.opened import OpenedImage, open_image, scenes
+from napari_biomedparse.ontology import Scale, scale_of
+from napari_biomedparse.scale.job import Job
+from napari_biomedparse.scale.study import StudyError
+from napari_biomedparse.weights import locate
+
+# Side of the largest network's input; it only decides the level of a pyramid that organs are looked for on.
+INPUT = 512
+
+
+def with_weights(recipe: Recipe) -> Recipe:
+    """Return a recipe that tells its model's SHA-256.
+
+    Raises
+    ------
+    StudyError
+        If it tells another one.
+    CheckpointError
+        If there is no such model.
+    """
+    with Path(locate(recipe.model)).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if recipe.weights and recipe.weights != digest:
+        raise StudyError(f"{recipe.model} is not the model of the recipe: its SHA-256 is another one.")
+    return replace(recipe, weights=digest)
+
+
+def selection_of(image: OpenedImage, prompts: Sequence[str], channel: int | None = None) -> Selection:
+    """Return all planes of an image, on the level of its pyramid that suits what is looked for.
+
+    Parameters
+    ----------
+    image
+        The image.
+    prompts
+        What is looked for; everything if there is none.
+    channel
+        Which of several channels; the first by default.
+    """
+    side = image.spacing.get("Y")
+    unit = UNITS.get(short_unit(image.unit)) if image.unit else None
+    pixel = side * unit.millimetres * 1000 if side and unit else None
+    y, x = image.axes.index("Y"), image.axes.index("X")
+    shapes = [(int(level.shape[y]), int(level.shape[x])) for level in image.levels]
+    scales: list[Scale] = [scale_of(prompt) for prompt in prompts] or ["organ", "cell"]
+    level = choose_level(shapes, scales, INPUT, pixel)
+    channels = () if channel is None or "C" not in image.axes else (Channel(channel, None),)
+    return Selection(image.axes, image.rgb, level=level, channels=channels)
+
+
+def jobs_of(
+    paths: Sequence[Path],
+    recipe: Recipe,
+    folder: Path,
+    device: str,
+    selection: Selection | None = None,
+    channel: int | None = None,
+) -> tuple[list[Job], list[tuple[Path, Exception]]]:
+    """Return a job for each scene of each file, and the files that cannot be opened, with the reason.
+
+    Parameters
+    ----------
+    paths
+        Images.
+    recipe
+        The question; its selection does not count.
+    folder
+        Where results go.
+    device
+        As for :class:`~napari_biomedparse.Predictor`.
+    selection
+        What of each image is parsed, as a recipe says it; everything by default.
+    channel
+        Which of several channels; the first by default.
+
+    Raises
+    ------
+    StudyError
+        If results of two images would have one name.
+    """
+    jobs: list[Job] = []
+    failed: list[tuple[Path, Exception]] = []
+    names: dict[str, Path] = {}
+    for path in paths:
+        try:
+            found = scenes(path)
+            several: Sequence[str | None] = found if len(found) > 1 else [None]
+            for scene in several:
+                image = open_image(path, scene)
+                chosen = selection or selection_of(image, recipe.prompts, channel)
+                name = stem(path) + (f"_{_plain(scene)}" if scene else "")
+                if name in names:
+                    raise StudyError(
+                        f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders."
+                    )
+                names[name] = path
+                Stack(image.levels, chosen, str(path)).places()
+                jobs.append(Job(path.resolve(), scene, replace(recipe, selection=chosen), device, folder, name))
+        except StudyError:
+            raise
+        except (ValueError, OSError) as error:
+            failed.append((path, error))
+    return jobs, failed
+
+
+def stem(path: Path) -> str:
+    """Return the name of a file without its ending."""
+    name = path.name
+    for ending in (".ome.tiff", ".ome.tif", ".ome.zarr", ".nii.gz", path.suffix):
+        if ending and name.lower().endswith(ending.lower()) and len(name) > len(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def _plain(scene: str) -> str:
+    """Return a scene's name as part of a file's."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in scene)

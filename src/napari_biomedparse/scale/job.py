@@ -1,0 +1,152 @@
+"""What is to be done with one image, as every worker knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from napari_biomedparse.engine.predictor import Predictor
+from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.engine.selection import Place
+from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.io.opened import OpenedImage, open_image
+from napari_biomedparse.scale.grid import Block, Grid
+from napari_biomedparse.scale.scratch import Scratch
+from napari_biomedparse.weights import locate
+
+# Encodings are not asked again once a block is done; what lasts are those of an overview.
+CACHE_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image, a question about it, and where the results go; small, for it travels with every task.
+
+    Parameters
+    ----------
+    path, scene
+        The image, as :func:`~napari_biomedparse.io.opened.open_image` takes them.
+    recipe
+        The question. The workers find its model under the name or path it gives.
+    device
+        As for :class:`~napari_biomedparse.Predictor`; with several GPUs on a machine each worker gets one of them.
+    folder
+        Where results go.
+    name
+        Of the results' files, without ending.
+    prompts
+        What is asked: the recipe's prompts, or the objects of the modality.
+    modality
+        Kind of image; None where it is not known.
+    grid
+        The blocks of the planes.
+    """
+
+    path: Path
+    scene: str | None
+    recipe: Recipe
+    device: str
+    folder: Path
+    name: str
+    prompts: tuple[str, ...] = ()
+    modality: str | None = None
+    grid: Grid = field(default=Grid((1, 1), 1))
+
+    @property
+    def store(self) -> Path:
+        """The labels."""
+        return self.folder / f"{self.name}.ome.zarr"
+
+    @property
+    def table(self) -> Path:
+        """The objects."""
+        return self.folder / f"{self.name}.parquet"
+
+    @property
+    def scratch(self) -> Scratch:
+        """What is computed on the way."""
+        return Scratch(self.folder / ".work" / self.name)
+
+    @property
+    def image(self) -> OpenedImage:
+        """The image, opened once in each process."""
+        return _opened(self.path, self.scene, _stamp(self.path))
+
+    @property
+    def predictor(self) -> Predictor:
+        """The model, loaded once in each process."""
+        return _predictor(self.recipe.model, pinned(self.device))
+
+    @cached_property
+    def stack(self) -> Stack:
+        """What is selected of the image."""
+        return Stack(self.image.levels, self.recipe.selection, str(self.path))
+
+    @property
+    def whole(self) -> bool:
+        """Whether each plane is one block."""
+        return len(self.grid.blocks) == 1
+
+    def places(self) -> list[Place]:
+        """Return the planes to parse."""
+        return self.stack.places()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the opened image behind: each process opens it for itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "stack"}
+
+
+def key_of(place: Place, block: Block | None = None) -> str:
+    """Return the name of a plane's, or of a block's, files."""
+    plane = "-".join(map(str, place)) or "0"
+    return plane if block is None else f"{plane}_{block.number}"
+
+
+def pinned(device: str, rank: int | None = None, count: int | None = None) -> str:
+    """Return the device for this process: of several GPUs each worker of a machine takes another one.
+
+    Parameters
+    ----------
+    device
+        As asked for; one that names a certain GPU is left as it is.
+    rank
+        Number of the worker; by default that of the Dask worker this is, or 0.
+    count
+        How many GPUs there are; counted by default.
+    """
+    if device not in ("auto", "cuda"):
+        return device
+    if count is None:
+        import torch
+
+        count = torch.cuda.device_count()
+    if count < 2:
+        return device
+    return f"cuda:{(_rank() if rank is None else rank) % count}"
+
+
+def _rank() -> int:
+    try:
+        from distributed import get_worker
+
+        return int(str(get_worker().name).rpartition("-")[2])
+    except (ImportError, ValueError):
+        return 0
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return size and time of change: a file that was replaced is opened anew."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, scene: str | None, stamp: Sequence[int]) -> OpenedImage:  # noqa: ARG001
+    return open_image(path, scene)
+
+
+@lru_cache(maxsize=1)
+def _predictor(model: str, device: str) -> Predictor:
+    return Predictor.from_pretrained(locate(model), device, cache_bytes=CACHE_BYTES)

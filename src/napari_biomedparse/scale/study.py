@@ -1,0 +1,202 @@
+"""Many images, each from its first look to its finished store, on whatever does the work."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.io.durable import put
+from napari_biomedparse.scale.image import Finished, Task, steps
+from napari_biomedparse.scale.job import Job
+
+
+class StudyError(ValueError):
+    """A run that cannot begin or go on; the message says why and what to do."""
+
+
+class Done(NamedTuple):
+    """A task that ended, and what went wrong with it, if something did."""
+
+    task: Task
+    error: Exception | None
+
+
+class Pool(Protocol):
+    """Does tasks, several at once."""
+
+    @property
+    def workers(self) -> int:
+        """How many tasks are done at once."""
+
+    def submit(self, task: Task) -> None:
+        """Begin a task, as soon as there is a worker for it."""
+
+    def wait(self) -> Done:
+        """Wait for one of the tasks that were begun."""
+
+
+class Here:
+    """A pool that does one task at a time, in this process."""
+
+    workers = 1
+
+    def __init__(self) -> None:
+        self._tasks: list[Task] = []
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._tasks.append(task)
+
+    def wait(self) -> Done:
+        """Do the first of the tasks."""
+        task = self._tasks.pop(0)
+        try:
+            task.call(*task.arguments)
+        except (ValueError, OSError) as error:
+            return Done(task, error)
+        return Done(task, None)
+
+
+@dataclass
+class Progress:
+    """How far a study is.
+
+    Attributes
+    ----------
+    images, finished
+        In all, and those that are finished or failed.
+    pixels, looked
+        Pixels that the model is to be asked about, of the images begun so far, and those it was.
+    """
+
+    images: int
+    finished: int = 0
+    pixels: int = 0
+    looked: int = 0
+
+
+@dataclass
+class _Running:
+    """An image that is worked on."""
+
+    steps: Generator[list[Task], None, Finished]
+    job: Job
+    ready: list[Task] = field(default_factory=list)
+    open: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an image: it is finished, or there is an error."""
+
+    job: Job
+    finished: Finished | None = None
+    error: Exception | None = None
+
+
+def claim(folder: Path, recipe: Recipe) -> None:
+    """Make a folder for a recipe's results, or find that it is one.
+
+    Raises
+    ------
+    StudyError
+        If there are results of another recipe in it.
+    OSError
+        If it cannot be made.
+    """
+    note = folder / "recipe.json"
+    text = recipe.as_json()
+    folder.mkdir(parents=True, exist_ok=True)
+    if note.exists():
+        if json.loads(note.read_text(encoding="utf-8")) != json.loads(text):
+            raise StudyError(
+                f"{folder} has results of another question, model or version (see {note.name} there); "
+                "choose another folder, or remove it."
+            )
+        return
+    put(note, text.encode(), folder)
+
+
+def run(jobs: Sequence[Job], pool: Pool, tell: Callable[[Progress], None] = lambda _: None) -> list[Outcome]:
+    """Do all images; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    jobs
+        The images.
+    pool
+        What does the work.
+    tell
+        Called with the progress after each task.
+
+    Raises
+    ------
+    StudyError
+        If the work cannot go on, as when the disk is full; what was done is kept.
+    """
+    waiting = list(jobs)
+    running: dict[int, _Running] = {}
+    owners: dict[int, int] = {}
+    outcomes: dict[int, Outcome] = {}
+    progress = Progress(len(jobs))
+    begun = 0
+
+    def advance(number: int) -> None:
+        image = running[number]
+        try:
+            while not image.ready:
+                image.ready = next(image.steps)
+                progress.pixels += sum(task.pixels for task in image.ready)
+        except StopIteration as end:
+            outcomes[number] = Outcome(image.job, end.value)
+            del running[number]
+        except (ValueError, OSError) as error:
+            fail(number, error)
+
+    def fail(number: int, error: Exception) -> None:
+        _check_disk(error)
+        image = running.pop(number)
+        image.steps.close()
+        outcomes[number] = Outcome(image.job, error=error)
+
+    while waiting or running or owners:
+        while waiting and len(running) <= pool.workers:
+            job = waiting.pop(0)
+            running[begun] = _Running(steps(job), job)
+            begun += 1
+            advance(begun - 1)
+        for number, image in list(running.items()):
+            while image.ready and len(owners) < 2 * pool.workers:
+                task = image.ready.pop(0)
+                image.open += 1
+                owners[id(task)] = number
+                pool.submit(task)
+        progress.finished = len(outcomes)
+        tell(progress)
+        if not owners:
+            continue
+        done = pool.wait()
+        number = owners.pop(id(done.task))
+        progress.looked += done.task.pixels
+        if number not in running:
+            continue
+        running[number].open -= 1
+        if done.error is not None:
+            fail(number, done.error)
+        elif not running[number].ready and not running[number].open:
+            advance(number)
+    progress.finished = len(outcomes)
+    tell(progress)
+    return [outcomes[number] for number in sorted(outcomes)]
+
+
+def _check_disk(error: Exception) -> None:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise StudyError(
+            "The disk is full. What was done so far is kept: make room, and run the same command to go on."
+        ) from error

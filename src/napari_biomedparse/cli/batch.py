@@ -36,6 +36,9 @@ def batch(
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, instead of processes here.")
     ] = None,
+    memory: Annotated[
+        float, typer.Option(min=0.001, help="GiB that the pixels of a block may take in each worker.")
+    ] = 1.0,
     quiet: Annotated[bool, typer.Option(help="Draw no progress bar.")] = False,
 ) -> None:
     """Segment images of any size into OME-Zarr labels and tables; run again, it goes on where it was stopped."""
@@ -57,7 +60,7 @@ def batch(
             selection = asked.selection
         asked = with_weights(asked)
         output = output.resolve()
-        jobs, unread = jobs_of(images, asked, output, device, selection, c)
+        jobs, unread = jobs_of(images, asked, output, device, selection, c, int(memory * 2**30))
         claim(output, asked)
         outcomes: list[Outcome] = []
         if jobs:

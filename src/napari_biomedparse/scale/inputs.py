@@ -14,6 +14,7 @@ from napari_biomedparse.engine.stack import Stack, choose_level
 from napari_biomedparse.engine.units import UNITS, short_unit
 from napari_biomedparse.io.opened import OpenedImage, open_image, scenes
 from napari_biomedparse.ontology import Scale, scale_of
+from napari_biomedparse.scale.grid import BLOCK_BYTES
 from napari_biomedparse.scale.job import Job
 from napari_biomedparse.scale.study import StudyError
 from napari_biomedparse.weights import locate
@@ -69,6 +70,7 @@ def jobs_of(
     device: str,
     selection: Selection | None = None,
     channel: int | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> tuple[list[Job], list[tuple[Path, Exception]]]:
     """Return a job for each scene of each file, and the files that cannot be opened, with the reason.
 
@@ -86,6 +88,8 @@ def jobs_of(
         What of each image is parsed, as a recipe says it; everything by default.
     channel
         Which of several channels; the first by default.
+    block_bytes
+        What the pixels of a block may take in a worker.
 
     Raises
     ------
@@ -109,7 +113,8 @@ def jobs_of(
                     )
                 names[name] = path
                 Stack(image.levels, chosen, str(path)).places()
-                jobs.append(Job(path.resolve(), scene, replace(recipe, selection=chosen), device, folder, name))
+                asked = replace(recipe, selection=chosen)
+                jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes))
         except StudyError:
             raise
         except (ValueError, OSError) as error:

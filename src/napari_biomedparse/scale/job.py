@@ -12,7 +12,7 @@ from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.io.opened import OpenedImage, open_image
-from napari_biomedparse.scale.grid import Block, Grid
+from napari_biomedparse.scale.grid import BLOCK_BYTES, Block, Grid
 from napari_biomedparse.scale.scratch import Scratch
 from napari_biomedparse.weights import locate
 
@@ -36,6 +36,8 @@ class Job:
         Where results go.
     name
         Of the results' files, without ending.
+    block_bytes
+        What the pixels of a block may take in a worker.
     prompts
         What is asked: the recipe's prompts, or the objects of the modality.
     modality
@@ -50,6 +52,7 @@ class Job:
     device: str
     folder: Path
     name: str
+    block_bytes: int = BLOCK_BYTES
     prompts: tuple[str, ...] = ()
     modality: str | None = None
     grid: Grid = field(default=Grid((1, 1), 1))

@@ -38,7 +38,7 @@ def prepare(job: Job) -> None:
     if modality is None and (recipe.recognizes or predictor.table.classifier):
         place = job.places()[0]
         with dask.config.set(scheduler="synchronous"):
-            if Grid.plan(shape, 1, 1).side >= max(shape):
+            if Grid.plan(shape, 1, 1, job.block_bytes).side >= max(shape):
                 image = predictor.encode(job.stack.read(place), scales=())
             else:
                 image = EncodedImage(survey(job.stack, place).overview, "pad")
@@ -51,7 +51,7 @@ def prepare(job: Job) -> None:
     words = words_for(prompts, recipe.modality, predictor.table)
     asked = list(dict.fromkeys(word for prompt in prompts for word in words[prompt]))
     stride = stride_of(predictor.model.config, [scale_of(word) for word in asked])
-    grid = Grid.plan(shape, len(asked), stride)
+    grid = Grid.plan(shape, len(asked), stride, job.block_bytes)
     known = None if modality is None else known_modality(predictor, modality)
     plan = {"prompts": prompts, "modality": known, "side": grid.side, "shape": grid.shape}
     job.scratch.put("prepare", "plan", {"plan": np.array(json.dumps(plan))})

@@ -101,7 +101,8 @@ def _report(outcome: Outcome) -> None:
     job = outcome.job
     name = job.path.name + (f" [{job.scene}]" if job.scene else "")
     if outcome.error is not None:
-        text = str(outcome.error)
+        error = outcome.error
+        text = str(error) if isinstance(error, ValueError | OSError | RuntimeError) else f"it is damaged ({error!r})"
         fail(ValueError(text if job.path.name in text else f"{name}: {text}"))
     elif outcome.finished and outcome.finished.already:
         typer.echo(f"{name}: finished before, {job.store}")

@@ -66,12 +66,10 @@ class Workers:
         if future.status != "error":
             raise _gone()
         error = future.exception()
-        if isinstance(error, ValueError | OSError):
-            return Done(task, error)
         if type(error).__name__ == "KilledWorker":
-            text = "a worker died each time; the machine may have too little memory for it, see docs/scale.md"
+            text = "a worker died each time; the machine may have too little memory for it, choose a smaller --memory"
             return Done(task, RuntimeError(text))
-        raise error
+        return Done(task, error)
 
 
 @contextmanager

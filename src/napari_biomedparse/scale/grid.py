@@ -83,10 +83,12 @@ class Grid:
     @property
     def blocks(self) -> list[Block]:
         """All blocks, row by row."""
-        height, width = self.shape
-        rows = [slice(top, min(top + self.side, height)) for top in range(0, height, self.side)]
-        columns = [slice(left, min(left + self.side, width)) for left in range(0, width, self.side)]
-        return [Block(number, *part) for number, part in enumerate((r, c) for r in rows for c in columns)]
+        return self.under((slice(0, self.shape[0]), slice(0, self.shape[1])))
+
+    @property
+    def whole(self) -> bool:
+        """Whether a plane is one block."""
+        return self.side >= max(self.shape)
 
     @property
     def width(self) -> int:
@@ -102,14 +104,13 @@ class Grid:
 
     def under(self, part: Part) -> list[Block]:
         """Return the blocks that share pixels with a part of the plane."""
-        return [
-            block
-            for block in self.blocks
-            if block.rows.start < part[0].stop
-            and part[0].start < block.rows.stop
-            and block.columns.start < part[1].stop
-            and part[1].start < block.columns.stop
-        ]
+        rows, columns = (range(cut.start // self.side, -(-cut.stop // self.side)) for cut in part)
+        return [self._block(row, column) for row in rows for column in columns]
+
+    def _block(self, row: int, column: int) -> Block:
+        top, left = row * self.side, column * self.side
+        rows = slice(top, min(top + self.side, self.shape[0]))
+        return Block(row * self.width + column, rows, slice(left, min(left + self.side, self.shape[1])))
 
 
 def bytes_per_pixel(prompts: int) -> int:

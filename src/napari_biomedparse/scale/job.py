@@ -90,7 +90,7 @@ class Job:
     @property
     def whole(self) -> bool:
         """Whether each plane is one block."""
-        return len(self.grid.blocks) == 1
+        return self.grid.whole
 
     def places(self) -> list[Place]:
         """Return the planes to parse."""

@@ -57,7 +57,8 @@ class Here:
         task = self._tasks.pop(0)
         try:
             task.call(*task.arguments)
-        except (ValueError, OSError) as error:
+        except Exception as error:
+            # Readers raise whatever their libraries do at a damaged file; the other images go on.
             return Done(task, error)
         return Done(task, None)
 

@@ -24,7 +24,8 @@ ALLOWED = {
     "evaluation": {"engine", "ontology", "training"},
     "harmonise": {"engine", "ontology"},
     "batch": {"engine", "io", "ontology"},
-    "plugin": {"engine", "io", "ontology", "training", "weights"},
+    "scale": {"engine", "io", "model", "ontology", "weights"},
+    "plugin": {"engine", "io", "ontology", "scale", "training", "weights"},
 }
 FOREIGN = {
     "model": {"napari", "qtpy", "superqt", "magicgui", "skimage", "PIL", "huggingface_hub"},
@@ -32,6 +33,7 @@ FOREIGN = {
     "harmonise": {"napari", "qtpy", "superqt", "magicgui", "torch"},
     "engine": {"napari", "qtpy", "superqt", "magicgui"},
     "ontology": {"napari", "qtpy", "superqt", "magicgui", "torch"},
+    "scale": {"napari", "qtpy", "superqt", "magicgui"},
     "io": {"napari", "qtpy", "superqt", "magicgui", "torch"},
     "plugin": {"torch", "transformers"},
 }

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 from skimage.draw import disk
 
-from napari_biomedparse.engine.link import Linker
+from napari_biomedparse.engine.link import Linker, Shared, shared_pixels
 
 SIZE = 80
 NUCLEUS = "nucleus"
@@ -183,6 +183,48 @@ def test_objects_stay_whole_and_the_overlap_of_partners_is_the_greatest_possible
     assert all(overlap(number, number) > 0 for number in kept)
     best = table[linear_sum_assignment(table, maximize=True)].sum() if table.size else 0
     assert sum(overlap(number, number) for number in kept) == pytest.approx(best)
+
+
+@settings(deadline=None)
+@given(st.lists(planes, min_size=2, max_size=4), st.sampled_from([0.0, 0.3]))
+def test_counts_of_pixels_link_as_planes_do(series, least):
+    """Counted on the two halves of each plane, as one does where it is too large to be at hand."""
+    kinds = {1: "a", 2: "a", 3: "b", 4: "b", 5: "a"}
+    undivided, counted = Linker(least_overlap=least), Linker(least_overlap=least)
+    before, shared = None, None
+    for plane in series:
+        present = np.unique(plane[plane > 0])
+        compact = np.searchsorted(present, plane) + 1
+        compact[plane == 0] = 0
+        if before is not None:
+            halves = [
+                shared_pixels(one, other) for one, other in ((before[:3], compact[:3]), (before[3:], compact[3:]))
+            ]
+            pairs, where = np.unique(np.hstack([half[:2] for half in halves]), axis=1, return_inverse=True)
+            pixels = np.bincount(where.ravel(), np.hstack([half.pixels for half in halves]), pairs.shape[1])
+            shared = Shared(*pairs, pixels.astype(np.int64))
+        areas = np.bincount(compact.ravel(), minlength=present.size + 1)
+        numbers = counted.link_areas(areas, ["", *(kinds[value] for value in present)], shared)
+        assert (numbers[compact] == undivided.link(plane, kinds)[0]).all()
+        before = compact
+    assert counted.next_free == undivided.next_free
+
+
+def test_nothing_is_shared_with_background():
+    before = np.array([[0, 1, 1, 2], [0, 0, 2, 2]])
+    now = np.array([[3, 3, 0, 1], [0, 1, 1, 0]])
+    shared = shared_pixels(before, now)
+    counts = {(one, other): pixels for one, other, pixels in zip(*map(np.ndarray.tolist, shared), strict=True)}
+    assert counts == {(1, 3): 1, (2, 1): 2}
+
+
+def test_objects_of_which_nothing_is_counted_are_new():
+    linker = Linker()
+    areas = np.array([0, 10, 20])
+    assert linker.link_areas(areas, ["", "a", "a"]).tolist() == [0, 1, 2]
+    assert linker.link_areas(areas, ["", "a", "a"]).tolist() == [0, 3, 4]
+    shared = Shared(np.array([1]), np.array([2]), np.array([10]))
+    assert linker.link_areas(areas, ["", "a", "a"], shared).tolist() == [0, 5, 3]
 
 
 def test_planes_that_were_given_out_stay_as_they_are(rng):

@@ -61,9 +61,9 @@ def batch(
         asked = with_weights(asked)
         output = output.resolve()
         jobs, unread = jobs_of(images, asked, output, device, selection, c, int(memory * 2**30))
-        claim(output, asked)
         outcomes: list[Outcome] = []
         if jobs:
+            claim(output, asked)
             with workers_of(scheduler) if scheduler else local_workers(workers) as pool:
                 if pool.dashboard and not quiet:
                     typer.echo(f"Dashboard: {pool.dashboard}")

@@ -60,7 +60,7 @@ def survey(stack: Stack, place: Place) -> Survey:
     factor = -(-max(height, width) // OVERVIEW)
     rows = max(factor, STRIP // width // factor * factor)
     counted: list[GreyValues] = []
-    extremes = [np.inf, -np.inf]
+    extremes: list[tuple[float, float]] = []
     reduced: list[list[NDArray[np.generic]]] = []
     for top in range(0, height, rows):
         planes = stack.values(place, (slice(top, min(height, top + rows)), slice(0, width)))
@@ -68,14 +68,21 @@ def survey(stack: Stack, place: Place) -> Survey:
             counted = [GreyValues(plane.dtype, height * width * (3 if plane.ndim == 3 else 1)) for plane in planes]
         for values, plane in zip(counted, planes, strict=True):
             values.add(plane[..., :3] if plane.ndim == 3 else plane)
-        extremes = [min(extremes[0], float(planes[0].min())), max(extremes[1], float(planes[0].max()))]
+        found = [(float(plane.min()), float(plane.max())) for plane in planes]
+        extremes = [
+            (min(one[0], now[0]), max(one[1], now[1])) for one, now in zip(extremes or found, found, strict=True)
+        ]
         reduced.append([_reduce(plane, factor) for plane in planes])
     kind, colour = planes[0].dtype, planes[0].ndim == 3
-    windows: tuple[Window, ...] = tuple(values.window() for values in counted)
+    windows: tuple[Window, ...] = tuple(
+        # Where nearly all pixels have one value below zero, all are black.
+        window if window[0] < window[1] else (greatest, greatest + 1)
+        for window, (_, greatest) in zip((values.window() for values in counted), extremes, strict=True)
+    )
     if stack.mixes:
         chosen = [channel.window for channel in stack.selection.channels]
-        windows = tuple(own or found for own, found in zip(chosen, windows, strict=True))
-    elif colour and (range_of(kind) or (kind.kind == "f" and extremes[0] >= 0 and extremes[1] <= 1)):
+        windows = tuple(own or window for own, window in zip(chosen, windows, strict=True))
+    elif colour and (range_of(kind) or (kind.kind == "f" and extremes[0][0] >= 0 and extremes[0][1] <= 1)):
         windows = (range_of(kind) or (0.0, 1.0),)
     whole = [np.concatenate(strips) for strips in zip(*reduced, strict=True)]
     return Survey(windows, _picture(stack, whole, windows))

@@ -5,26 +5,26 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from napari_biomedparse.io.reading import need
 from napari_biomedparse.scale.image import Task
-from napari_biomedparse.scale.study import Done, StudyError
+from napari_biomedparse.scale.study import Done, StoppedError, StudyError
 
 # Seconds between looks at what is done, and until a scheduler must have answered.
 PAUSE, PATIENCE = 0.01, 20
-# Times that a task is tried again whose worker died.
+# Workers that may die at a task before it counts as failed.
 TRIES = 3
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Workers:
-    """The workers of a Dask client."""
+    """The workers of a Dask client; waiting for them ends when ``stopped`` says so."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._client, self._stopped = client, stopped
         self._open: dict[Any, Task] = {}
 
     @property
@@ -41,7 +41,7 @@ class Workers:
 
     def submit(self, task: Task) -> None:
         """Begin a task, as soon as there is a worker for it."""
-        self._open[self._client.submit(task.call, *task.arguments, pure=False, retries=TRIES)] = task
+        self._open[self._client.submit(task.call, *task.arguments, pure=False)] = task
 
     def wait(self) -> Done:
         """Wait for one of the tasks that were begun.
@@ -50,6 +50,8 @@ class Workers:
         ------
         StudyError
             If the scheduler is gone.
+        StoppedError
+            If the run was stopped meanwhile.
         """
         while True:
             for future in self._open:
@@ -57,6 +59,8 @@ class Workers:
                     return self._done(future)
             if self._client.status != "running":
                 raise _gone()
+            if self._stopped():
+                raise StoppedError("Stopped. What was done is kept.")
             time.sleep(PAUSE)
 
     def _done(self, future: Any) -> Done:
@@ -105,8 +109,8 @@ def local_workers(count: int) -> Iterator[Workers]:
 
 
 @contextmanager
-def workers_of(address: str) -> Iterator[Workers]:
-    """Use the workers of a scheduler that runs already.
+def workers_of(address: str, stopped: Callable[[], bool] = lambda: False) -> Iterator[Workers]:
+    """Use the workers of a scheduler that runs already, until ``stopped`` says that they are not wanted any more.
 
     Raises
     ------
@@ -117,15 +121,16 @@ def workers_of(address: str) -> Iterator[Workers]:
     """
     distributed = need("distributed", "Running with workers", "batch")
     try:
-        client = distributed.Client(address, timeout=PATIENCE)
+        # Whatever else this process computes with Dask stays here.
+        client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise StudyError(f"No Dask scheduler answers at {address}; start one, or leave out --scheduler.") from error
+        raise StudyError(f"No Dask scheduler answers at {address}; start one, or leave the address out.") from error
     with client:
-        yield Workers(client)
+        yield Workers(client, stopped)
 
 
 def _gone() -> StudyError:
-    return StudyError("The scheduler is gone. What was done is kept: start it, and run the same command to go on.")
+    return StudyError("The scheduler is gone. What was done is kept: start it, and run the same again to go on.")
 
 
 def _cores() -> int:

@@ -166,7 +166,7 @@ def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[in
     if not sums:
         # A table without rows has its columns, too.
         sums = {name: values[:0] for name, values in _placed(no_sums(len(channels)), 0, 0, solid).items()}
-    table = measured(sums, prompts, spacing, image.unit, channels, solid)
+    table = measured(sums, prompts, spacing, image.unit, channels, solid, "Z" in store.axes)
     put(job.table, as_parquet(table), job.folder)
     colours = dict(zip(job.prompts, palette(job.prompts), strict=True))
     counts = dict.fromkeys(job.prompts, 0)

@@ -106,7 +106,7 @@ def jobs_of(
             for scene in several:
                 image = open_image(path, scene)
                 chosen = selection or selection_of(image, recipe.prompts, channel)
-                name = stem(path) + (f"_{_plain(scene)}" if scene else "")
+                name = name_of(path, scene)
                 if name in names:
                     raise StudyError(
                         f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders."
@@ -120,6 +120,11 @@ def jobs_of(
         except (ValueError, OSError) as error:
             failed.append((path, error))
     return jobs, failed
+
+
+def name_of(path: Path, scene: str | None) -> str:
+    """Return the name of the results of an image, without ending."""
+    return stem(path) + (f"_{_plain(scene)}" if scene else "")
 
 
 def stem(path: Path) -> str:

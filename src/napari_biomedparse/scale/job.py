@@ -44,6 +44,8 @@ class Job:
         Kind of image; None where it is not known.
     grid
         The blocks of the planes.
+    preview
+        Whether preliminary labels are kept while the image is worked on (:mod:`~napari_biomedparse.scale.preview`).
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Job:
     prompts: tuple[str, ...] = ()
     modality: str | None = None
     grid: Grid = field(default=Grid((1, 1), 1))
+    preview: bool = False
 
     @property
     def store(self) -> Path:
@@ -99,6 +102,12 @@ class Job:
     def __getstate__(self) -> dict[str, object]:
         """Leave the opened image behind: each process opens it for itself."""
         return {name: value for name, value in self.__dict__.items() if name != "stack"}
+
+
+def forget() -> None:
+    """Let go of the images and the model that this process has opened, for it goes on with something else."""
+    _opened.cache_clear()
+    _predictor.cache_clear()
 
 
 def key_of(place: Place, block: Block | None = None) -> str:

@@ -111,6 +111,7 @@ def measured(
     unit: str | None,
     channels: Sequence[str],
     solid: bool,
+    sections: bool = True,
 ) -> dict[str, Any]:
     """Return a table of objects, column by column, named as :func:`~.measure_stack.measure_stack` names them.
 
@@ -126,6 +127,8 @@ def measured(
         Names of the image's channels.
     solid
         Whether an object's sections are a volume.
+    sections
+        Whether there are sections at all.
     """
     names = [str(prompts[label]) for label in sums["label"].tolist()]
     kinds = {name: find_object(name) for name in dict.fromkeys(names)}
@@ -138,7 +141,7 @@ def measured(
         "object": [kind.id if (kind := kinds[name]) else "" for name in names],
         "frame": sums["frame"],
     }
-    if not solid:
+    if sections and not solid:
         table["plane"] = sums["plane"]
     table[f"{extent}_px"] = sums["area"]
     table |= {f"centroid_{letter}_px": centre[letter] for letter in letters}
@@ -169,12 +172,13 @@ def _eccentricity(
 ) -> NDArray[np.float64]:
     """Return the eccentricity of the ellipses with the objects' second moments, in space."""
     tall, wide = spacing.get("Y", 1.0), spacing.get("X", 1.0)
-    # A pixel is a square, whose own second moment is a twelfth of its side's square (as in scikit-image).
-    yy = (sums["yy"] / area - centre["y"] ** 2 + 1 / 12) * tall**2
-    xx = (sums["xx"] / area - centre["x"] ** 2 + 1 / 12) * wide**2
+    # Pixels count as points, and a single one has 0, as in engine.shape.
+    yy = (sums["yy"] / area - centre["y"] ** 2) * tall**2
+    xx = (sums["xx"] / area - centre["x"] ** 2) * wide**2
     yx = (sums["yx"] / area - centre["y"] * centre["x"]) * tall * wide
     middle, spread = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
-    flat: NDArray[np.float64] = np.sqrt(np.clip(1 - (middle - spread) / (middle + spread), 0, 1))
+    ratio = np.divide(middle - spread, middle + spread, out=np.ones_like(middle), where=area > 1)
+    flat: NDArray[np.float64] = np.sqrt(1 - np.clip(ratio, 0, 1))
     return flat
 
 

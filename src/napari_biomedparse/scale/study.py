@@ -19,6 +19,10 @@ class StudyError(ValueError):
     """A run that cannot begin or go on; the message says why and what to do."""
 
 
+class StoppedError(StudyError):
+    """A run that somebody stopped; what was done is kept."""
+
+
 class Done(NamedTuple):
     """A task that ended, and what went wrong with it, if something did."""
 
@@ -140,6 +144,17 @@ def run(jobs: Sequence[Job], pool: Pool, tell: Callable[[Progress], None] = lamb
     StudyError
         If the work cannot go on, as when the disk is full; what was done is kept.
     """
+    events = going(jobs, pool)
+    while True:
+        try:
+            tell(next(events))
+        except StopIteration as end:
+            outcomes: list[Outcome] = end.value
+            return outcomes
+
+
+def going(jobs: Sequence[Job], pool: Pool) -> Generator[Progress, None, list[Outcome]]:
+    """Do what :func:`run` does, and yield the progress after each task; one may stop there and go on another day."""
     waiting = list(jobs)
     running: dict[int, _Running] = {}
     owners: dict[int, int] = {}
@@ -178,7 +193,7 @@ def run(jobs: Sequence[Job], pool: Pool, tell: Callable[[Progress], None] = lamb
                 owners[id(task)] = number
                 pool.submit(task)
         progress.finished = len(outcomes)
-        tell(progress)
+        yield progress
         if not owners:
             continue
         done = pool.wait()
@@ -192,12 +207,13 @@ def run(jobs: Sequence[Job], pool: Pool, tell: Callable[[Progress], None] = lamb
         elif not running[number].ready and not running[number].open:
             advance(number)
     progress.finished = len(outcomes)
-    tell(progress)
+    yield progress
     return [outcomes[number] for number in sorted(outcomes)]
 
 
 def _check_disk(error: Exception) -> None:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         raise StudyError(
-            "The disk is full. What was done so far is kept: make room, and run the same command to go on."
+            "The disk is full. What was done so far is kept: make room, and run the same again to go on."
         ) from error

@@ -22,6 +22,7 @@ from napari_biomedparse.scale.grid import Block
 from napari_biomedparse.scale.job import Job, key_of
 from napari_biomedparse.scale.looking import look_at_block, look_at_plane
 from napari_biomedparse.scale.objects import sums_of
+from napari_biomedparse.scale.preview import keep_preview
 from napari_biomedparse.scale.scratch import Arrays
 from napari_biomedparse.scale.statistics import MaskSums, typical, typical_of
 
@@ -57,8 +58,10 @@ def look(job: Job, place: Place, block: Block) -> None:
             seen = look_at_block(predictor, job.stack, place, job.prompts, asked, job.grid, block, known)
     arrays: Arrays = {}
     sums = []
+    masks = []
     for n, mask in enumerate(seen.masks):
         kept = keep(mask)
+        masks.append(kept)
         arrays[f"levels{n}"] = kept.spread(kept.levels)
         if kept.cores is not None:
             arrays[f"cores{n}"] = kept.spread(kept.cores)
@@ -66,6 +69,8 @@ def look(job: Job, place: Place, block: Block) -> None:
         if job.recipe.paint.instances and not job.whole:
             sizes, learned = typical_of(kept, job.recipe.paint.threshold_of(mask.prompt))
             arrays |= {f"radii{n}": sizes, f"learned{n}": np.array(learned)}
+    if job.preview:
+        keep_preview(job, place, block, masks)
     job.scratch.put("look", key, arrays | {"sums": np.array(sums)})
 
 

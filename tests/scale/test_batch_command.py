@@ -1,0 +1,110 @@
+"""The command that runs over files, with workers of its own or a scheduler's."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from typer.testing import CliRunner
+
+from napari_biomedparse import follow
+from napari_biomedparse.cli import app
+from napari_biomedparse.engine.paint import Paint
+from napari_biomedparse.io.label_store import LabelStore
+from napari_biomedparse.scale import cluster
+from tests.scale.runs import recipe_of, write_tiff
+
+
+def batch(*arguments):
+    return CliRunner().invoke(app, ["batch", *map(str, arguments), "--device", "cpu", "--quiet"])
+
+
+@pytest.fixture
+def cells(tmp_path, fluorescence):
+    """Two small images."""
+    pixels = fluorescence[0]
+    return [
+        write_tiff(tmp_path / f"{name}.ome.tif", pixels[top : top + 96, 100:200])
+        for name, top in (("a", 60), ("b", 160))
+    ]
+
+
+def labels_in(folder, name):
+    store = LabelStore.open(folder / f"{name}.ome.zarr")
+    assert store.finished
+    return np.asarray(store.levels[0][...])
+
+
+def test_two_workers_do_a_recipe_from_a_file_and_the_next_run_finds_it_done(tmp_path, cells, predictor, fluorescence):
+    recipe = recipe_of(paint=Paint(0.4, instances=True))
+    (tmp_path / "recipe.json").write_text(recipe.as_json(), encoding="utf-8")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    out = tmp_path / "out"
+    options = ["--recipe", tmp_path / "recipe.json", "--output", out, "--device", "cpu", "--quiet"]
+    command = [sys.executable, "-m", "napari_biomedparse", "batch", *cells, broken, *options, "--workers", 2]
+    ended = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "broken.png" in ended.stderr
+    assert "Mend or leave out" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    for name, top in (("a", 60), ("b", 160)):
+        expected = follow(recipe, fluorescence[0][top : top + 96, 100:200], predictor)
+        assert expected.any()
+        assert (labels_in(out, name) == expected).all()
+        table = pyarrow.parquet.read_table(out / f"{name}.parquet").to_pydict()
+        assert table["label"] == [label for label in np.unique(expected) if label]
+        assert f"{name}.ome.tif: nuclei {len(table['label'])}; " in ended.stdout
+    assert json.loads((out / "recipe.json").read_text(encoding="utf-8"))["paint"]["threshold"] == 0.4
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = batch(*cells, *options[:4])
+    assert again.exit_code == 0, again.output
+    assert again.stdout.count("finished before") == 2
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    other = batch(*cells, "--prompt", "nuclei", "--output", out)
+    assert other.exit_code == 2
+    assert "choose another folder" in other.stderr
+
+
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, cells, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    address = "tcp://127.0.0.1:9"
+    done = batch(cells[0], "--prompt", "nuclei", "--output", tmp_path / "out", "--scheduler", address)
+    assert done.exit_code == 2
+    assert f"No Dask scheduler answers at {address}" in done.stderr
+    assert not list((tmp_path / "out").glob("*.ome.zarr"))
+
+
+@pytest.mark.parametrize("address", ["nonsense://127.0.0.1:9", "tcp://"])
+def test_an_address_that_makes_no_sense_is_named(tmp_path, cells, monkeypatch, address):
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    done = batch(cells[0], "--prompt", "nuclei", "--output", tmp_path / "out", "--scheduler", address)
+    assert done.exit_code == 2
+    assert address in done.stderr
+
+
+def test_a_missing_file_is_named(tmp_path):
+    missing = tmp_path / "missing.tif"
+    done = batch(missing, "--prompt", "nuclei", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert f"There is no file {missing}" in done.stderr
+    assert "Mend or leave out" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--recipe", "missing.json"), "missing.json"),
+        (("--recipe", '{"prompts": 3}'), "no recipe"),
+        (("--prompt", " "), "prompt"),
+        (("--prompt", "nuclei", "--model", "nonsense"), "nonsense"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_written(tmp_path, cells, options, sentence):
+    done = batch(cells[0], "--output", tmp_path / "out", *options)
+    assert done.exit_code == 2, done.output
+    assert sentence in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,10 +1,11 @@
 # Two commands for a fresh machine with Python and make: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST ?= .venv-oldest
 BIN := $(VENV)/bin
 OUTPUT ?= demo-output
 
-.PHONY: demo test check clean
+.PHONY: demo test test-oldest check clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +32,21 @@ test: $(VENV)/.dev
 	    { echo "The window tests need a virtual display: install the system packages named in README.md."; exit 1; }
 	$(BIN)/python -m pytest
 
+# An environment of its own with the oldest supported napari and PyQt6, in which the tests of all controls run once more;
+# OLDEST_TESTS=tests/plugin runs all of the window's.
+OLDEST_TESTS ?= $(addprefix tests/plugin/,test_dock_controls.py test_layers.py test_settings.py widgets)
+
+$(OLDEST)/.dev: pyproject.toml constraints.txt constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	awk -F== 'NR == FNR {differs[$$1]; next} !($$1 in differs)' constraints-oldest.txt constraints.txt \
+	    > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install -q --no-compile -c $(OLDEST)/constraints.txt \
+	    -r constraints-oldest.txt -e ".[export,io]" hypothesis pytest pytest-qt pytest-timeout pytest-xvfb
+	touch $@
+
+test-oldest: $(OLDEST)/.dev
+	QT_API=pyqt6 $(OLDEST)/bin/python -m pytest -o qt_api=pyqt6 --durations=10 $(OLDEST_TESTS)
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,4 +54,4 @@ check: $(VENV)/.dev
 	$(BIN)/npe2 validate napari-biomedparse
 
 clean:
-	rm -rf $(VENV) $(OUTPUT) dist
+	rm -rf $(VENV) $(OLDEST) $(OUTPUT) dist

@@ -126,8 +126,16 @@ def error() -> napari.Viewer:
     return viewer
 
 
+def light() -> napari.Viewer:
+    """Show a result in napari's light theme."""
+    viewer = xray()
+    viewer.theme = "light"
+    QTest.qWait(1000)
+    return viewer
+
+
 PICTURES: dict[str, Callable[[], napari.Viewer]] = {
-    made.__name__: made for made in (empty, running, fluorescence, histology, xray, stack, measured, error)
+    made.__name__: made for made in (empty, running, fluorescence, histology, xray, stack, measured, error, light)
 }
 
 if __name__ == "__main__":

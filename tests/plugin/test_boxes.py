@@ -144,6 +144,16 @@ def test_boxes_lie_on_the_parsed_plane_of_a_stack(viewer, dock, qtbot, fluoresce
     assert_boxes_lie_on(shapes, only(viewer, Labels))
 
 
+def test_all_planes_of_a_stack_get_boxes(viewer, dock, qtbot, fluorescence):
+    pixels = fluorescence[0][:160, :200]
+    viewer.add_image(np.stack([pixels, pixels[::-1], pixels[:, ::-1]]), axis_labels=("z", "y", "x"))
+    dock.scope.choose("z")
+    click_boxes(dock, qtbot)
+    parse(dock, qtbot)
+    wait_for_boxes(dock, qtbot)
+    assert {corners[0][0] for corners in only(viewer, Shapes).data} == {0, 1, 2}
+
+
 def test_the_check_box_adds_and_takes_away_without_the_model(viewer, dock, qtbot, fluorescence, monkeypatch):
     viewer.add_image(fluorescence[0])
     parse(dock, qtbot)

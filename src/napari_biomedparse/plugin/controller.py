@@ -13,17 +13,18 @@ from napari_biomedparse.engine.follow import Findings, Progress, Seen
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import LIMIT
-from napari_biomedparse.engine.selection import Place, Selection
+from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.ontology import find_object
 from napari_biomedparse.ontology.palette import PaletteKind
 from napari_biomedparse.plugin.counting import measure_of, table_of
+from napari_biomedparse.plugin.mixing import Joined, common_path, find_in_file, recorded, source_of, stack_again
 from napari_biomedparse.plugin.painting import Painted, paint_all, paint_plane_of
 from napari_biomedparse.plugin.planning import Pace, nearest_first, shown_place, stack_of, visible_middle
 from napari_biomedparse.plugin.result import Result, Review
 from napari_biomedparse.plugin.rows import ResultRow
-from napari_biomedparse.plugin.selecting import Choices, levels_of
+from napari_biomedparse.plugin.selecting import Choices
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Controller:
         self._began = 0.0
         self._painted_first = Paint()
         self._pace = Pace()
-        self._source: Image | None = None
+        self._sources: tuple[Image, ...] = ()
         self.paint = Paint()
         self.output = Output()
         viewer.layers.events.removed.connect(self._on_removed)
@@ -123,13 +124,30 @@ class Controller:
             self.refuse("Open an image first, or choose one from File > Open Sample > BiomedParse.")
             return
         try:
-            stack = stack_of(self._viewer, layer, prompts, choices)
-            stack.places()
-            recipe = self._recipe(layer, stack.selection, prompts, modality)
+            stack, recipe = self.question(layer, prompts, choices, modality)
         except ValueError as error:
             self.refuse(str(error))
             return
-        self._begin(layer, stack, recipe)
+        self.paint = recipe.paint
+        self._begin(layer, stack, recipe, choices.beside)
+
+    def question(
+        self, layer: Image, prompts: list[str], choices: Choices, modality: str | None
+    ) -> tuple[Stack, Recipe]:
+        """Return what is to be parsed, and how, with the present settings.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to parse.
+        """
+        stack = stack_of(self._viewer, layer, prompts, choices)
+        stack.places()
+        # Words are asked for, so they are answered; what recognition comes up with has to look like it.
+        paint = replace(self.paint, presence=0.0 if prompts else LIMIT, thresholds={})
+        model, link = self._session.model, self.output.link
+        recipe = Recipe(recorded(stack), tuple(prompts), modality, model, "", paint, link, source_of(layer, stack))
+        return stack, recipe
 
     def plan(self, layer: Image | None, prompts: list[str], choices: Choices) -> str:
         """Say what a run would have to do: see :meth:`~napari_biomedparse.plugin.planning.Pace.plan`.
@@ -141,18 +159,20 @@ class Controller:
         """
         return "" if layer is None else self._pace.plan(stack_of(self._viewer, layer, prompts, choices))
 
-    def again(self, layer: Image, recipe: Recipe) -> None:
-        """Run a recipe anew, on an image that has its axes."""
+    def again(self, layer: Image, recipe: Recipe, beside: tuple[Image, ...] = ()) -> None:
+        """Run a recipe anew, on an image that has its axes or, together with layers beside it, its channels."""
         if self.running:
             return
         try:
-            stack = Stack(levels_of(layer), recipe.selection, layer.name)
+            stack = stack_again(self._viewer, layer, beside, recipe.selection)
             stack.places()
         except ValueError as error:
             self.refuse(str(error))
             return
+        if stack.apart:
+            recipe = replace(recipe, selection=recorded(stack), source=source_of(layer, stack))
         self.paint = recipe.paint
-        self._begin(layer, stack, recipe)
+        self._begin(layer, stack, recipe, beside if stack.apart else ())
 
     def cancel(self) -> None:
         """Stop the run at its next step; what it has found so far stays."""
@@ -243,25 +263,19 @@ class Controller:
             self._painter = None
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 
-    def _recipe(self, layer: Image, selection: Selection, prompts: list[str], modality: str | None) -> Recipe:
-        source = layer.source.path or ""
-        # Words are asked for, so they are answered; what recognition comes up with has to look like it.
-        paint = replace(self.paint, presence=0.0 if prompts else LIMIT, thresholds={})
-        self.paint = paint
-        link = self.output.link
-        return Recipe(selection, tuple(prompts), modality, self._session.model, "", paint, link, str(source))
-
-    def _begin(self, layer: Image, stack: Stack, recipe: Recipe) -> None:
+    def _begin(self, layer: Image, stack: Stack, recipe: Recipe, beside: tuple[Image, ...]) -> None:
         result = Result(layer, Findings(stack, recipe.recognizes), recipe, self.output.palette, self._each())
         places = nearest_first(stack, shown_place(self._viewer, stack, layer))
-        self._source = layer
-        layer.events.data.connect(self._on_data)
+        self._sources = (layer, *beside)
+        path = common_path(self._sources)
+        for source in self._sources:
+            source.events.data.connect(self._on_data)
         self._began, self._painted_first = monotonic(), recipe.paint
         self._pace.begin()
         near = visible_middle(layer, stack)
         what = ", ".join(recipe.prompts) or "everything known"
         planes = "" if len(places) == 1 else f", {len(places)} planes"
-        self.said.emit(f"Looking for {what} on {layer.name}{planes} …", False)
+        self.said.emit(f"Looking for {what} on {stack.name}{planes} …", False)
 
         def work() -> Generator[Any, None, None]:
             for event in self._session.look(stack, recipe, places, near=near, every=PREVIEW):
@@ -270,7 +284,7 @@ class Controller:
                     yield from paint_plane_of(result.findings, event.place, result.recipe.paint, result.groups)
                 else:
                     yield event
-            yield from self._finished(result)
+            yield from self._finished(result, path)
 
         self._run = self._start(
             work, lambda event: self._on_event(result, event), lambda failure: self._on_end(result, failure)
@@ -280,14 +294,15 @@ class Controller:
     def _each(self) -> bool:
         return self.output.one_layer_each
 
-    def _finished(self, result: Result) -> Generator[Any, None, None]:
+    def _finished(self, result: Result, path: str | None) -> Generator[Any, None, None]:
         """Paint the objects of all planes with lasting numbers, and measure them."""
+        yield from find_in_file(result.findings.stack, list(result.findings.planes), path)
         paint, several = result.recipe.paint, len(result.findings.planes) > 1
         if several and paint.instances:
             yield from paint_all(result.findings, paint, result.recipe.link, result.groups, None)
         yield Table(table_of(result.image, result.findings, paint, result.recipe.link))
 
-    def _on_event(self, result: Result, event: Progress | Painted | Table) -> None:
+    def _on_event(self, result: Result, event: Progress | Painted | Joined | Table) -> None:
         if isinstance(event, Progress):
             self._pace.step()
             self.advanced.emit(event.done, event.total)
@@ -296,6 +311,8 @@ class Controller:
                 self._show_first(result)
             result.write(event)
             self.changed.emit(result)
+        elif isinstance(event, Joined):
+            result.recipe = event.tell(result.recipe)
         elif isinstance(event, Table):
             result.features = event.rows
             if not result.recipe.weights:
@@ -378,16 +395,16 @@ class Controller:
         if self._run is not None:
             self._run.quit()
             self._run = None
-        if self._source is not None:
-            self._source.events.data.disconnect(self._on_data)
-            self._source = None
+        for source in self._sources:
+            source.events.data.disconnect(self._on_data)
+        self._sources = ()
 
-    def _on_data(self, _event: Any = None) -> None:
+    def _on_data(self, event: Any) -> None:
         if self._run is not None:
-            self._stop(f"Stopped: the pixels of {self._source} were changed while it was parsed. Run again.")
+            self._stop(f"Stopped: the pixels of {event.source} were changed while it was parsed. Run again.")
 
     def _on_removed(self, event: Any) -> None:
-        if self._source is not None and event.value is self._source:
+        if any(event.value is source for source in self._sources):
             self._stop(f"Stopped: {event.value.name} was deleted while it was parsed.")
         if any(event.value is entry.layer for result in self._results for entry in result.layers.values()):
             self.changed.emit(self.result)

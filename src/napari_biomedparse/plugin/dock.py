@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.utils import progress
@@ -19,8 +20,10 @@ from napari_biomedparse.plugin.planning import picture
 from napari_biomedparse.plugin.result_actions import ResultActions
 from napari_biomedparse.plugin.selecting import Choices
 from napari_biomedparse.plugin.settings import Settings, load, save
+from napari_biomedparse.plugin.to_disk import ToDisk
 from napari_biomedparse.plugin.widgets.actions_box import ActionsBox
 from napari_biomedparse.plugin.widgets.boxes_switch import BoxesSwitch
+from napari_biomedparse.plugin.widgets.disk_box import DiskBox
 from napari_biomedparse.plugin.widgets.finetune_panel import FinetunePanel
 from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
 from napari_biomedparse.plugin.widgets.looks_box import LooksBox
@@ -62,6 +65,7 @@ class ParseDock(QWidget):
         self._looking: Job | None = None
         self.controller = Controller(viewer, self._session, start_thread)
         self.actions = ResultActions(viewer, self.controller, start_thread)
+        self.to_disk = ToDisk(viewer, self.controller, self._session, start_thread)
         self._make_controls()
         self._lay_out()
         self._settle_timer = QTimer(self, singleShot=True, interval=SETTLED)
@@ -94,7 +98,8 @@ class ParseDock(QWidget):
         self.boxes = named(BoxesSwitch(viewer, start_thread), "boxes", "Also draw a box around every object found")
         self.looks = LooksBox()
         self.buttons = ActionsBox()
-        self.reading = ReadingBox()
+        self.reading = ReadingBox(viewer)
+        self.disk = DiskBox()
         self.finetune = FinetunePanel(viewer)
         self.status = named(QLabel(), "status", "State of the plugin")
         self.status.setWordWrap(True)
@@ -126,9 +131,15 @@ class ParseDock(QWidget):
         column.addWidget(self.objects)
         column.addWidget(self.boxes)
         column.addWidget(self.buttons)
-        for title, widget in (("Layers", self.looks), ("Reading", self.reading), ("Fine-tune", self.finetune)):
+        sections = {
+            "Layers": self.looks,
+            "Reading": self.reading,
+            "Run to disk": self.disk,
+            "Fine-tune": self.finetune,
+        }
+        for title, widget in sections.items():
             section = QCollapsible(title)
-            section.setObjectName(f"section_{title.lower()}")
+            section.setObjectName(f"section_{title.lower().replace(' ', '_')}")
             section.setDuration(0)
             section.addWidget(widget)
             column.addWidget(section)
@@ -148,20 +159,26 @@ class ParseDock(QWidget):
 
     def _connect(self) -> None:
         control = self.controller
-        control.started.connect(self._on_started)
-        control.advanced.connect(self._on_advanced)
-        control.ended.connect(self._on_ended)
-        control.said.connect(self._say)
+        for runs in (control, self.to_disk):
+            runs.started.connect(self._on_started)
+            runs.advanced.connect(self._on_advanced)
+            runs.ended.connect(self._on_ended)
+            runs.said.connect(self._say)
+            # A window that is closed deletes the dock without taking it out first.
+            self.destroyed.connect(lambda _dock=None, runs=runs: runs.leave())
         control.changed.connect(self._on_changed)
+        # Until then there were only those of what had been found when the first labels came up.
+        control.ended.connect(self.boxes.refresh)
         self.actions.said.connect(self._say)
         self.parse.clicked.connect(self._start)
         self.chips.submitted.connect(self._start)
         self.chips.changed.connect(self._plan)
         self.recognize.clicked.connect(self._start_recognizing)
-        self.cancel.clicked.connect(control.cancel)
+        self.disk.run.clicked.connect(self._start_to_disk)
+        self.cancel.clicked.connect(self._cancel)
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        escape.activated.connect(control.cancel)
+        escape.activated.connect(self._cancel)
         self.threshold.valueChanged.connect(lambda value: self._change(threshold=value))
         self.presence.valueChanged.connect(lambda value: self._change(presence=value))
         self.objects.changed.connect(lambda values: self._change(**values))
@@ -186,11 +203,11 @@ class ParseDock(QWidget):
         self.buttons.undo.clicked.connect(control.undo)
         self.buttons.script.clicked.connect(self.actions.copy_script)
         self.buttons.command.clicked.connect(self.actions.copy_command)
-        self.buttons.again.clicked.connect(lambda: self.actions.run_again(self.image.layer))
+        self.buttons.again.clicked.connect(lambda: self.actions.run_again(self.image.layer, self.reading.beside))
 
     def _choices(self) -> Choices:
         reading = self.reading
-        return Choices(self.scope.scope, reading.chosen_axes, reading.mixed, reading.window_chosen)
+        return Choices(self.scope.scope, reading.chosen_axes, reading.mixed, reading.window_chosen, reading.beside)
 
     def _start(self) -> None:
         prompts = self.chips.prompts
@@ -203,7 +220,27 @@ class ParseDock(QWidget):
     def _start_recognizing(self) -> None:
         self._find([])
 
+    def _start_to_disk(self) -> None:
+        folder = self.disk.folder()
+        if folder is None:
+            self.controller.refuse("Choose a folder for the results first.")
+            return
+        try:
+            choices = replace(self._choices(), scope="all")
+        except ValueError as error:
+            self.controller.refuse(str(error))
+            return
+        image, modality = self.image.layer, self.modality.modality
+        self.to_disk.begin(image, self.chips.prompts, choices, modality, folder, self.disk.scheduler)
+
+    def _cancel(self) -> None:
+        self.controller.cancel()
+        self.to_disk.cancel()
+
     def _find(self, prompts: list[str]) -> None:
+        if self.to_disk.running:
+            self.controller.refuse("Wait until the run to the disk has ended, or cancel it.")
+            return
         try:
             choices = self._choices()
         except ValueError as error:
@@ -307,13 +344,15 @@ class ParseDock(QWidget):
 
     def _refresh(self) -> None:
         """Allow what can be done now."""
-        running, there = self.controller.running, self.controller.result is not None
+        running = self.controller.running or self.to_disk.running
+        there = self.controller.result is not None
         can_start = not running and self.image.layer is not None
         self.parse.setEnabled(can_start)
         self.recognize.setEnabled(can_start)
         self.cancel.setEnabled(running)
         self.threshold.setEnabled(there)
         self.presence.setEnabled(there)
+        self.disk.run.setEnabled(can_start)
         self.buttons.enable(there, running)
 
     def _restore(self, settings: Settings) -> None:
@@ -357,9 +396,11 @@ class ParseDock(QWidget):
     def _leave(self) -> None:
         self._keep()
         self.controller.leave()
+        self.to_disk.leave()
         self.boxes.stop()
         self._on_ended()
         self._viewer.dims.events.current_step.disconnect(self._look)
         self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         self.finetune.leave()
         self.image.disconnect_viewer()
+        self.reading.beside_list.disconnect_viewer()

@@ -13,6 +13,7 @@ from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.ontology import Scale, scale_of
+from napari_biomedparse.plugin.mixing import in_order, mixed_stack
 from napari_biomedparse.plugin.selecting import Choices, levels_of, select
 from napari_biomedparse.plugin.worker import Work
 
@@ -33,7 +34,11 @@ def stack_of(viewer: ViewerModel, layer: Image, prompts: Sequence[str], choices:
         If there is nothing to parse.
     """
     scales: list[Scale] = [scale_of(prompt) for prompt in prompts] or ["organ", "cell"]
-    return Stack(levels_of(layer), select(viewer, layer, choices, scales, INPUT), layer.name)
+    selection = select(viewer, layer, choices, scales, INPUT)
+    layers = in_order(viewer, layer, choices.beside)
+    if len(layers) > 1:
+        return mixed_stack(layers, layer, selection, choices.window)
+    return Stack(levels_of(layer), selection, layer.name)
 
 
 def shown_place(viewer: ViewerModel, stack: Stack, layer: Image) -> Place:

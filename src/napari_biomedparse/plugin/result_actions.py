@@ -19,6 +19,7 @@ from napari_biomedparse.io.result import Export
 from napari_biomedparse.plugin.controller import Controller
 from napari_biomedparse.plugin.counting import solid, spacing_of
 from napari_biomedparse.plugin.layers import ResultLayer, recipe_of
+from napari_biomedparse.plugin.mixing import source_of
 from napari_biomedparse.plugin.result import Result
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork
 
@@ -100,16 +101,16 @@ class ResultActions:
         """Put a Python script that makes the same labels on the clipboard."""
         result = self._result()
         if result is not None:
-            self._copy(result.recipe_of(self._entry(result)).script(), "script")
+            self._copy(result, result.recipe_of(self._entry(result)).script(), "script")
 
     def copy_command(self) -> None:
         """Put a command that makes the same labels on the clipboard."""
         result = self._result()
         if result is not None:
-            self._copy(result.recipe_of(self._entry(result)).command(), "command")
+            self._copy(result, result.recipe_of(self._entry(result)).command(), "command")
 
-    def run_again(self, image: Image | None) -> None:
-        """Do again, on an image, what made the selected labels layer."""
+    def run_again(self, image: Image | None, beside: tuple[Image, ...] = ()) -> None:
+        """Do again, on an image or several that are mixed, what made the selected labels layer."""
         active = self._viewer.layers.selection.active
         try:
             recipe = None if active is None else recipe_of(active)
@@ -119,7 +120,7 @@ class ResultActions:
         if recipe is None or image is None:
             self.said.emit("Select a labels layer that BiomedParse made, and choose an image.", True)
             return
-        self._controller.again(image, recipe)
+        self._controller.again(image, recipe, beside)
 
     def go_to(self, prompt: str) -> None:
         """Move the sliders to the plane where a prompt has most pixels."""
@@ -166,9 +167,14 @@ class ResultActions:
 
         self._job = self._start(work, seen, ended)
 
-    def _copy(self, text: str, what: str) -> None:
+    def _copy(self, result: Result, text: str, what: str) -> None:
         QApplication.clipboard().setText(text)
-        self.said.emit(f"The {what} is on the clipboard.", False)
+        stack = result.findings.stack
+        if stack.apart and result.recipe.source == source_of(result.image, stack):
+            needs = f"it needs {stack.name} as the channels of one file, in this order: put its path in place of IMAGE."
+            self.said.emit(f"The {what} is on the clipboard, but {needs}", False)
+        else:
+            self.said.emit(f"The {what} is on the clipboard.", False)
 
     def _show_table(self) -> None:
         """Show napari's own table below the image; the dock keeps its height so."""
@@ -183,6 +189,8 @@ def _channels(result: Result) -> dict[str, Frames]:
     axes = stack.selection.axes
     if stack.selection.rgb:
         return {name: Frames(stack.array, f"{axes}S", {"S": n}) for n, name in enumerate(("red", "green", "blue"))}
+    if stack.apart:
+        return {f"c{n}": Frames(stack.array_of(n), axes) for n in range(len(stack.apart))}
     if "C" in axes:
         count = stack.shape[axes.index("C")]
         return {f"c{n}": Frames(stack.array, axes, {"C": n}) for n in range(count)}

@@ -51,12 +51,15 @@ class Choices:
     window
         Grey values that become black and white; percentiles of the plane if None, and ``"layer"`` for the layer's
         contrast limits.
+    beside
+        Other layers, of a channel each, that are mixed with the image to colours.
     """
 
     scope: Scope = "slice"
     axes: Axes | None = None
     mixed: bool = False
     window: tuple[float, float] | Literal["layer"] | None = None
+    beside: tuple[Image, ...] = ()
 
 
 def levels_of(layer: Image) -> tuple[Any, ...]:

@@ -13,28 +13,43 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
 from napari_biomedparse.engine.axes import Axes, AxesError
 from napari_biomedparse.engine.preprocess import CT_WINDOWS
 from napari_biomedparse.plugin.selecting import axes_of
+from napari_biomedparse.plugin.widgets.mixed_layers import MixedLayers
 from napari_biomedparse.plugin.widgets.naming import named
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Image
 
 SIDE = 128
 
 
 class ReadingBox(QWidget):
-    """Say what axes, channels and grey values mean."""
+    """Say what axes, channels and grey values mean.
+
+    Parameters
+    ----------
+    viewer
+        Its layers can be mixed.
+    parent
+        Parent widget.
+    """
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._layer: Image | None = None
+        # Whether the grey values were set to the layers' own because some were ticked.
+        self._own_window = False
         self.axes = named(QLineEdit(), "axes", "A letter of T, C, Z, Y, X for each axis of the image")
         self.note = named(QLabel(), "axes_note", "How the axes were read")
         self.note.setWordWrap(True)
         self.channels = named(QComboBox(), "channels", "Which channels are parsed")
         self.channels.addItem("shown one", False)
         self.channels.addItem("all, mixed to colours", True)
+        self.beside_list = named(
+            MixedLayers(viewer), "mixed", "Other layers that are mixed in as channels, in the colours they are shown in"
+        )
         self.window_values = named(QComboBox(), "window", "Which grey values become black and white")
         self.window_values.addItem("automatic", None)
         self.window_values.addItem("contrast limits of the layer", "layer")
@@ -49,12 +64,16 @@ class ReadingBox(QWidget):
         form.addRow("Axes", self.axes)
         form.addRow(self.note)
         form.addRow("Channels", self.channels)
+        form.addRow("Mix with", self.beside_list)
         form.addRow("Grey values", self.window_values)
         form.addRow("Model sees", self.thumbnail)
         for box in (self.channels, self.window_values):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.currentIndexChanged.connect(lambda _index: self.changed.emit())
         self.axes.editingFinished.connect(self._edited)
+        self._form = form
+        form.setRowVisible(self.beside_list, False)
+        self.beside_list.changed.connect(self._on_beside)
 
     def follow(self, layer: Image | None) -> None:
         """Show how a layer's axes are read."""
@@ -62,6 +81,7 @@ class ReadingBox(QWidget):
         self.setEnabled(layer is not None)
         self.axes.clear()
         self.note.clear()
+        self.beside_list.follow(layer)
         if layer is None:
             return
         try:
@@ -73,6 +93,11 @@ class ReadingBox(QWidget):
         place = Axes(self.axes.text()).place("C") if self.axes.text() else None
         self.channels.setEnabled(place is not None and not layer.rgb)
         self.window_values.setEnabled(not layer.rgb)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        """Offer what fits now: layers may have been moved or scaled since."""
+        self.beside_list.refill()
+        super().showEvent(event)
 
     @property
     def chosen_axes(self) -> Axes | None:
@@ -97,6 +122,11 @@ class ReadingBox(QWidget):
         return self.channels.isEnabled() and bool(self.channels.currentData())
 
     @property
+    def beside(self) -> tuple[Image, ...]:
+        """The other layers that are mixed in."""
+        return self.beside_list.ticked
+
+    @property
     def window_chosen(self) -> Any:
         """Grey values that become black and white, ``"layer"`` or None for automatic ones."""
         return self.window_values.currentData() if self.window_values.isEnabled() else None
@@ -110,6 +140,18 @@ class ReadingBox(QWidget):
         image = QImage(np.ascontiguousarray(rgb).data, width, height, 3 * width, QImage.Format.Format_RGB888)
         ratio, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         self.thumbnail.setPixmap(QPixmap.fromImage(image.copy()).scaled(SIDE, SIDE, ratio, how))
+
+    def _on_beside(self) -> None:
+        """Take the layers' contrast limits with the first that is ticked, as that is what they look like together."""
+        self._form.setRowVisible(self.beside_list, self.beside_list.count() > 0)
+        if self.beside and not self._own_window and self.window_chosen is None:
+            self._own_window = True
+            self.window_values.setCurrentIndex(self.window_values.findData("layer"))
+        elif not self.beside and self._own_window:
+            self._own_window = False
+            if self.window_chosen == "layer":
+                self.window_values.setCurrentIndex(self.window_values.findData(None))
+        self.changed.emit()
 
     def _edited(self) -> None:
         try:

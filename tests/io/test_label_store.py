@@ -148,7 +148,21 @@ def test_a_half_written_block_is_written_over(tmp_path, left):
     fill(store, labels)
     np.testing.assert_array_equal(store.levels[0][:], labels)
     np.testing.assert_array_equal(store.levels[1][:], labels[::2, ::2])
+    store.finish({}, {}, {}, None, "labels", {})
     assert files(store.path) == whole
+
+
+def test_two_that_write_the_same_block_at_once_do_not_disturb_each_other(tmp_path):
+    labels = random_labels((64, 64))
+    store = LabelStore.create(tmp_path / "a.ome.zarr", "YX", labels.shape, labels.dtype, shard=64, chunk=64)
+    context = multiprocessing.get_context("spawn")
+    tasks = [context.Process(target=write_some, args=(str(store.path), [0] * 50, labels)) for _ in range(2)]
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.join()
+    assert [task.exitcode for task in tasks] == [0, 0]
+    np.testing.assert_array_equal(store.levels[0][:], labels)
 
 
 def test_what_was_there_stays_until_the_new_is_on_the_disk(tmp_path, monkeypatch):

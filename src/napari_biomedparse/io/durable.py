@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
+
+# Ending of files that are being written, or were when a process stopped.
+PARTIAL = ".partial"
 
 
 def put(file: Path, content: bytes, root: Path) -> None:
@@ -16,14 +20,20 @@ def put(file: Path, content: bytes, root: Path) -> None:
         If it cannot be written, as when the disk is full; what was there before stays.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    # What a process that stopped left under this name is written over.
-    partial = file.with_name(f"{file.name}.partial")
+    # A process that is taken for dead may still be writing the same file, so each has a name of its own.
+    partial = file.with_name(f"{file.name}.{uuid4().hex}{PARTIAL}")
     with partial.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)
     settle(folder for folder in file.parents if folder.is_relative_to(root))
+
+
+def sweep(root: Path) -> None:
+    """Remove what processes that stopped have left half-written below a folder that nobody writes to any more."""
+    for left in root.rglob(f"*{PARTIAL}"):
+        left.unlink(missing_ok=True)
 
 
 def settle(paths: Iterable[Path]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_biomedparse.io.durable import put, settle
+from napari_biomedparse.io.durable import put, settle, sweep
 from napari_biomedparse.io.ome_metadata import level_sizes, need_zarr, ome_attributes
 from napari_biomedparse.io.partial import replacing
 from napari_biomedparse.io.result import RGBA, ExportError, in_bytes
@@ -257,6 +257,7 @@ class LabelStore:
             content = json.dumps(metadata, indent=2, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
             raise ExportError(f"What is to be kept with the labels is not JSON: {error}.") from error
+        sweep(self.path)
         put(file, content, self.path)
 
 

@@ -55,6 +55,7 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
     What an earlier, interrupted run has left on the disk is not done again.
     """
     if job.store.exists() and LabelStore.open(job.store).finished:
+        job.scratch.clear()
         return Finished(job, {}, already=True)
     _begin(job)
     yield [Task(prepare, (job,))]

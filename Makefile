@@ -27,10 +27,14 @@ else
 	$(BIN)/napari resources/samples/fluorescent_nuclei.png --with napari-biomedparse "Segment with words"
 endif
 
+# Tests run side by side; their threads must not keep the processor busy while they wait for one another.
+AT_ONCE ?= -n logical --maxprocesses 4 --dist worksteal
+test test-oldest: export OMP_WAIT_POLICY = passive
+
 test: $(VENV)/.dev
 	@command -v Xvfb >/dev/null || [ -n "$$DISPLAY" ] || [ "$$(uname)" != Linux ] || \
 	    { echo "The window tests need a virtual display: install the system packages named in README.md."; exit 1; }
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE) --durations=20
 
 # An environment of its own with the oldest supported napari and PyQt6, in which the tests of all controls run once more;
 # OLDEST_TESTS=tests/plugin runs all of the window's.
@@ -41,11 +45,11 @@ $(OLDEST)/.dev: pyproject.toml constraints.txt constraints-oldest.txt
 	awk -F== 'NR == FNR {differs[$$1]; next} !($$1 in differs)' constraints-oldest.txt constraints.txt \
 	    > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip install -q --no-compile -c $(OLDEST)/constraints.txt \
-	    -r constraints-oldest.txt -e ".[export,io]" hypothesis pytest pytest-qt pytest-timeout pytest-xvfb
+	    -r constraints-oldest.txt -e ".[export,io]" hypothesis pytest pytest-qt pytest-timeout pytest-xdist pytest-xvfb
 	touch $@
 
 test-oldest: $(OLDEST)/.dev
-	QT_API=pyqt6 $(OLDEST)/bin/python -m pytest -o qt_api=pyqt6 --durations=10 $(OLDEST_TESTS)
+	QT_API=pyqt6 $(OLDEST)/bin/python -m pytest $(AT_ONCE) -o qt_api=pyqt6 $(OLDEST_TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,8 +1,10 @@
-"""What running over files costs: python benchmarks/scale.py [--side 20000]
+"""What running over files costs: python benchmarks/scale.py [--side 20000] [--tissue 0.1] [--images 200]
 
 Measures, on this machine's CPU with one thread for each process: the engine called in a plain loop against the same
-planes run block by block in the same process, two workers against one, and the peak memory of a worker on an image of
---side pixels, of which a tenth is tissue and the rest empty. Prints the tables of benchmarks/RESULTS.md.
+planes run block by block in the same process; two workers against one; many small images; an image of --divided pixels
+as a whole against the same in blocks; and, on an image of --side pixels, of which a part is tissue and the rest empty,
+the peak memory of a worker and what is read, written and kept. A size of 0 leaves its part out. Prints the tables of
+benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -12,24 +14,31 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
 import zarr
-from skimage.io import imread
+from skimage.io import imread, imsave
 
+from napari_biomedparse import Predictor
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
+from napari_biomedparse.io.label_store import LabelStore
 from napari_biomedparse.scale.cluster import local_workers
+from napari_biomedparse.scale.grid import BLOCK_BYTES, Grid
 from napari_biomedparse.scale.inputs import jobs_of, with_weights
 from napari_biomedparse.scale.study import Here, Pool, Progress, run
 
 SAMPLES = Path(__file__).parents[1] / "resources/samples"
 PLANES, SIDE = 8, 1000
+# Distance of the embedded model's tiles in pixels.
+STRIDE = 96
 
 
 def mirrored(shape: tuple[int, int]) -> np.ndarray:
@@ -77,8 +86,6 @@ def timed(image: Path, folder: Path, pool: Pool) -> tuple[float, float]:
 
 def in_a_plain_loop(image: Path) -> float:
     """Seconds of asking the model about one plane after another, and parting what it finds."""
-    from napari_biomedparse import Predictor
-
     predictor = Predictor.from_pretrained("mini", device="cpu")
     planes = zarr.open_group(str(image), mode="r")["0"]
     predictor.segment(np.asarray(planes[0][:128, :128]), ["nuclei"])
@@ -90,24 +97,112 @@ def in_a_plain_loop(image: Path) -> float:
     return time.perf_counter() - began
 
 
-def peak_of(action: Callable[[], float]) -> tuple[float, float]:
-    """Largest GiB that one of this process's workers held while something was done, and its result."""
-    peak, stop = [0.0], threading.Event()
+@dataclass
+class Watched:
+    """What this process's workers took while something was done.
 
-    def watch() -> None:
-        while not stop.wait(0.2):
-            for child in psutil.Process().children(recursive=True):
-                try:
-                    peak[0] = max(peak[0], child.memory_info().rss / 2**30)
-                except psutil.NoSuchProcess:
-                    continue
+    Attributes
+    ----------
+    memory
+        Most bytes that one of them held.
+    read, written
+        Bytes that all of them moved from and to files.
+    scratch
+        Most bytes that a folder had.
+    """
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    result = action()
-    stop.set()
-    watcher.join()
-    return peak[0], result
+    folder: Path
+    memory: int = 0
+    scratch: int = 0
+    moved: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def read(self) -> int:
+        return sum(read for read, _ in self.moved.values())
+
+    @property
+    def written(self) -> int:
+        return sum(written for _, written in self.moved.values())
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        stop = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(0.5):
+                self._look()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        yield
+        stop.set()
+        watcher.join()
+
+    def _look(self) -> None:
+        self.scratch = max(self.scratch, size_of(self.folder))
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                self.memory = max(self.memory, child.memory_info().rss)
+                counters = child.io_counters()
+                self.moved[child.pid] = counters.read_chars, counters.write_chars
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    sizes = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            sizes += path.stat().st_size if path.is_file() else 0
+    return sizes
+
+
+def small_images(folder: Path, count: int) -> float:
+    """Seconds that each of many small images takes, beyond the model's work, with one worker that is there already."""
+    folder.mkdir()
+    for number in range(count):
+        imsave(folder / f"{number}.tif", np.roll(mirrored((128, 128)), number, axis=1), check_contrast=False)
+    recipe = with_weights(Recipe(Selection("YX"), ("nuclei",), paint=Paint(instances=True)))
+    jobs, _ = jobs_of(sorted(folder.glob("*.tif")), recipe, folder / "results", "cpu")
+    with local_workers(1) as pool:
+        run(jobs[:1], pool)
+        began = time.perf_counter()
+        run(jobs[1:], pool)
+        whole = time.perf_counter() - began
+    predictor = Predictor.from_pretrained("mini", device="cpu")
+    planes = [imread(job.path) for job in jobs]
+    predictor.segment(planes[0], ["nuclei"])
+    began = time.perf_counter()
+    for plane in planes[1:]:
+        (mask,) = predictor.segment(plane, ["nuclei"])
+        mask.instances()
+    return (whole - (time.perf_counter() - began)) / (count - 1)
+
+
+def divided(folder: Path, side: int) -> tuple[float, int, int, int]:
+    """How much of an image's labels is the same when it is cut into blocks.
+
+    Returns the part of pixels that belong to the same object in both, objects of the undivided run, those that are the
+    same to the pixel, and the number of blocks.
+    """
+    image = folder / "whole.tif"
+    pixels = mirrored((side, side))
+    imsave(image, pixels, check_contrast=False)
+    (mask,) = Predictor.from_pretrained("mini", device="cpu").segment(pixels, ["nuclei"])
+    expected = mask.instances()
+    recipe = with_weights(Recipe(Selection("YX"), ("nuclei",), paint=Paint(instances=True)))
+    limit = BLOCK_BYTES // 10
+    (job,), _ = jobs_of([image], recipe, folder / "divided", "cpu", block_bytes=limit)
+    with local_workers(2) as pool:
+        (outcome,) = run([job], pool)
+    assert outcome.error is None, outcome.error
+    labels = LabelStore.open(job.store).levels[0][...]
+    pairs, counts = np.unique(np.stack([expected.ravel(), labels.ravel()]), axis=1, return_counts=True)
+    own, other = (np.bincount(values.ravel()) for values in (expected, labels))
+    same = (counts == own[pairs[0]]) & (counts == other[pairs[1]]) & (pairs[0] > 0)
+    # Each object's counterpart is the label that has most of its pixels.
+    most = {int(pairs[0, place]): place for place in np.argsort(counts, kind="stable")}
+    agreeing = int(counts[list(most.values())].sum())
+    return agreeing / labels.size, len(most) - 1, int(same.sum()), len(Grid.plan((side, side), 1, STRIDE, limit).blocks)
 
 
 def main() -> None:
@@ -115,7 +210,11 @@ def main() -> None:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     parser = argparse.ArgumentParser()
     parser.add_argument("--side", type=int, default=20_000)
-    side = parser.parse_args().side
+    parser.add_argument("--tissue", type=float, default=0.1)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--divided", type=int, default=5000)
+    given = parser.parse_args()
+    side = given.side
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stack = stored(folder / "stack.ome.zarr", (PLANES, SIDE, SIDE), (SIDE, SIDE))
@@ -133,22 +232,35 @@ def main() -> None:
         print("\n| what | measured | wanted |\n| --- | --- | --- |")
         print(f"| {PLANES} planes of {SIDE} x {SIDE} in a plain loop | {loop:.1f} s | |")
         print(f"| the same as a run over a file, over that | {here / loop:.2f} | at most 1.10 |")
-        print(f"| one worker, one thread | {rates[0]:.3f} Mpx/s, {rates[0] * 1e6 / 96**2:.1f} tiles/s | |")
+        print(f"| one worker, one thread | {rates[0]:.3f} Mpx/s, {rates[0] * 1e6 / STRIDE**2:.1f} tiles/s | |")
         print(f"| two workers over one | {rates[1] / rates[0]:.2f} | at least 1.7 |", flush=True)
+        if given.images:
+            seconds = small_images(folder / "small", given.images)
+            print(
+                f"| {given.images} images of 128 x 128: each, beyond the model's work | {seconds:.3f} s | |", flush=True
+            )
+        if given.divided:
+            part, objects, same, blocks = divided(folder, given.divided)
+            what = f"{given.divided} x {given.divided} in {blocks} blocks: pixels of the same object as undivided"
+            print(f"| {what} | {part:.4%} | at least 99.9 % |")
+            print(f"| objects that are the same to the pixel | {same} of {objects} | |", flush=True)
         if not side:
             return
-        tissue = round(side * 0.1**0.5)
-        large = stored(folder / "large.ome.zarr", (side, side), (tissue, tissue))
-
-        def large_run() -> float:
-            with local_workers(2) as pool:
-                return timed(large, folder / "large", pool)[0]
-
-        peak, seconds = peak_of(large_run)
-        written = sum(file.stat().st_size for file in (folder / "large").rglob("*") if file.is_file()) / 2**20
-        print(f"| {side} x {side}, a tenth of it tissue, two workers | {seconds / 60:.1f} min | |")
-        print(f"| peak memory of a worker | {peak:.2f} GiB | under 3 GiB |")
-        print(f"| labels and table written | {written:.0f} MiB | |")
+        large = stored(folder / "large.ome.zarr", (side, side), (round(side * given.tissue**0.5),) * 2)
+        watched = Watched(folder / "large/.work")
+        with local_workers(2) as pool, watched.watching():
+            seconds = timed(large, folder / "large", pool)[0]
+        tissue = side**2 * given.tissue
+        print(f"| {side} x {side}, {given.tissue:.0%} of it tissue, two workers | {seconds / 60:.1f} min | |")
+        print(f"| peak memory of a worker | {watched.memory / 2**30:.2f} GiB | under 3 GiB |")
+        for what, size in (
+            ("the image itself", size_of(large)),
+            ("read by the workers", watched.read),
+            ("written by the workers", watched.written),
+            ("most scratch at once", watched.scratch),
+            ("labels and table", size_of(folder / "large")),
+        ):
+            print(f"| {what} | {size / 2**20:.0f} MiB, {size / tissue:.2f} bytes a pixel of tissue | |")
 
 
 if __name__ == "__main__":

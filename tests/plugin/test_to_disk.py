@@ -1,5 +1,8 @@
 """Runs to the disk from the dock, in a real window, over real files."""
 
+import os
+import time
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -98,8 +101,10 @@ def test_the_finished_layer_is_what_a_run_in_the_window_gives(viewer, dock, qtbo
     made, asked = recipe_of(layer), recipe_of(expected)
     assert (made.prompts, made.paint, made.weights) == (asked.prompts, asked.paint, asked.weights)
     # All is there, so the same again only opens it.
-    run(dock, qtbot, folder)
+    assert "changed after" not in run(dock, qtbot, folder)
     np.testing.assert_array_equal(finest(labels(viewer)[-1]), expected.data)
+    os.utime(cells, ns=(time.time_ns() + 10**9,) * 2)
+    assert "The image was changed after they were made" in run(dock, qtbot, folder)
 
 
 def test_labels_can_be_seen_while_they_grow(viewer, dock, qtbot, cells, folder, often):
@@ -113,6 +118,7 @@ def test_labels_can_be_seen_while_they_grow(viewer, dock, qtbot, cells, folder, 
 
     dock.to_disk.advanced.connect(look)
     run(dock, qtbot, folder)
+    assert seen
     assert all("growing" in layer.name for layer, *_ in seen)
     filled = [[plane.any() for plane in data] for _, data, _ in seen]
     assert [True, False, False] in filled
@@ -148,9 +154,7 @@ def test_large_planes_are_sampled_while_they_grow(viewer, dock, qtbot, cells, fo
     expected = parsed(viewer, dock, qtbot)
     seen = []
     dock.to_disk.advanced.connect(
-        lambda *_: seen.extend(
-            (np.asarray(layer.data), tuple(layer.scale)) for layer in labels(viewer) if "growing" in layer.name
-        )
+        lambda *_: seen.extend((np.asarray(layer.data), tuple(layer.scale)) for layer in labels(viewer))
     )
     run(dock, qtbot, folder)
     data, scale = max(seen, key=lambda entry: entry[0].sum())

@@ -1,8 +1,10 @@
 """The command that runs over files, with workers of its own or a scheduler's."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pyarrow.parquet
@@ -37,7 +39,9 @@ def labels_in(folder, name):
     return np.asarray(store.levels[0][...])
 
 
-def test_two_workers_do_a_recipe_from_a_file_and_the_next_run_finds_it_done(tmp_path, cells, predictor, fluorescence):
+def test_two_workers_do_a_recipe_from_a_file_and_the_next_run_finds_it_done(
+    tmp_path, cells, predictor, fluorescence, monkeypatch
+):
     recipe = recipe_of(paint=Paint(0.4, instances=True))
     (tmp_path / "recipe.json").write_text(recipe.as_json(), encoding="utf-8")
     broken = tmp_path / "broken.png"
@@ -60,10 +64,19 @@ def test_two_workers_do_a_recipe_from_a_file_and_the_next_run_finds_it_done(tmp_
     assert json.loads((out / "recipe.json").read_text(encoding="utf-8"))["paint"]["threshold"] == 0.4
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    monkeypatch.setattr(cluster, "local_workers", None)
     again = batch(*cells, *options[:4])
     assert again.exit_code == 0, again.output
     assert again.stdout.count("finished before") == 2
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+    os.utime(cells[1], ns=(time.time_ns() + 10**9,) * 2)
+    changed = batch(*cells, *options[:4])
+    assert changed.exit_code == 0
+    assert "b.ome.tif was changed after that" in changed.stderr
+    assert "a.ome.tif was changed" not in changed.stderr
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
     other = batch(*cells, "--prompt", "nuclei", "--output", out)
     assert other.exit_code == 2
     assert "choose another folder" in other.stderr

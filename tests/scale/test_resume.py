@@ -185,3 +185,13 @@ def test_no_room_for_a_file_of_a_step_is_a_full_disk(begin, undisturbed, monkeyp
     monkeypatch.setattr(os, "fsync", real)
     assert looked(job) == before
     assert_like(done(job), undisturbed)
+
+
+def test_what_a_killed_run_left_beside_the_labels_is_removed(begin):
+    job = begin("out")
+    left = job.folder / f".{job.store.name}.ab12.partial"
+    left.mkdir(parents=True)
+    (left / "zarr.json").write_bytes(b"{")
+    run([job], Here())
+    assert job.finished
+    assert not left.exists()

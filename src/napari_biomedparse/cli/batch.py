@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,8 @@ from napari_biomedparse.cli.common import Channel, Device, Model, clear_errors, 
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.recipe import Recipe
-    from napari_biomedparse.scale.study import Outcome
+    from napari_biomedparse.scale.job import Job
+    from napari_biomedparse.scale.study import Outcome, Pool
 
 
 def batch(
@@ -45,7 +47,6 @@ def batch(
     with clear_errors():
         from napari_biomedparse.engine.prompts import check_prompts
         from napari_biomedparse.engine.recipe import Recipe
-        from napari_biomedparse.scale.cluster import local_workers, workers_of
         from napari_biomedparse.scale.inputs import jobs_of, with_weights
         from napari_biomedparse.scale.study import claim, run
 
@@ -64,7 +65,7 @@ def batch(
         outcomes: list[Outcome] = []
         if jobs:
             claim(output, asked)
-            with workers_of(scheduler) if scheduler else local_workers(workers) as pool:
+            with _pool(jobs, workers, scheduler) as pool:
                 if pool.dashboard and not quiet:
                     typer.echo(f"Dashboard: {pool.dashboard}")
                 with nullcontext(lambda _: None) if quiet else _bar() as tell:
@@ -97,6 +98,16 @@ def _recipe(
     return Recipe(Selection("YX"), tuple(dict.fromkeys(prompts)), modality, model, paint=paint, link=link)
 
 
+def _pool(jobs: Sequence[Job], workers: int, scheduler: str | None) -> AbstractContextManager[Pool]:
+    """Return what does the work; no process is started where all is done."""
+    from napari_biomedparse.scale.cluster import local_workers, workers_of
+    from napari_biomedparse.scale.study import Here
+
+    if all(job.finished for job in jobs):
+        return nullcontext(Here())
+    return workers_of(scheduler) if scheduler else local_workers(workers)
+
+
 def _report(outcome: Outcome) -> None:
     job = outcome.job
     name = job.path.name + (f" [{job.scene}]" if job.scene else "")
@@ -106,6 +117,9 @@ def _report(outcome: Outcome) -> None:
         fail(ValueError(text if job.path.name in text else f"{name}: {text}"))
     elif outcome.finished and outcome.finished.already:
         typer.echo(f"{name}: finished before, {job.store}")
+        if outcome.finished.outdated:
+            again = f"to do it again, remove {job.store} and {job.table.name}"
+            typer.echo(f"Warning: {name} was changed after that; {again}.", err=True)
     elif outcome.finished:
         found = ", ".join(f"{prompt} {count}" for prompt, count in outcome.finished.objects.items())
         typer.echo(f"{name}: {found}; {job.store}")

@@ -149,7 +149,7 @@ class LabelStore:
     @property
     def finished(self) -> bool:
         """Whether :meth:`finish` was called, by whatever process."""
-        return "ome" in _attributes(self.path)
+        return is_finished(self.path)
 
     def blocks(self, level: int) -> list[StoreBlock]:
         """Return the blocks of a level: together they cover it, no two overlap."""
@@ -259,6 +259,12 @@ class LabelStore:
             raise ExportError(f"What is to be kept with the labels is not JSON: {error}.") from error
         sweep(self.path)
         put(file, content, self.path)
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a folder holds labels that :meth:`LabelStore.finish` was called for; nothing else of it is read."""
+    attributes = _attributes(path)
+    return ATTRIBUTE in attributes and "ome" in attributes
 
 
 def _check(path: Path, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], shard: int, chunk: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,12 @@ def replacing(path: Path) -> Iterator[Path]:
             _replace_folder(partial, path)
         else:
             partial.replace(path)
+
+
+def clear_beside(path: Path) -> None:
+    """Remove what processes that were killed while they wrote ``path`` have left beside it; nobody may write it now."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _replace_folder(new: Path, path: Path) -> None:

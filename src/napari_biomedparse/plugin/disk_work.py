@@ -94,12 +94,15 @@ class Written:
         Prompt -> how many were found; nothing where all was finished before.
     store
         The folder.
+    outdated
+        Whether the image was changed after they were made.
     """
 
     levels: list[Any]
     settings: dict[str, Any]
     objects: dict[str, int]
     store: Path
+    outdated: bool = False
 
 
 def write_labels(question: Question, stopped: Event) -> Generator[Growing | Step | Written, None, None]:
@@ -228,7 +231,9 @@ def _written(question: Question, outcome: Outcome) -> Written:
     levels = data if settings.pop("multiscale") else [data]
     axes = "".join(letter for letter in "TZYX" if letter in job.recipe.selection.axes)
     along = [_along(level, axes, question.stack) for level in levels]
-    return Written(along, settings, outcome.finished.objects if outcome.finished else {}, job.store)
+    finished = outcome.finished
+    assert finished is not None
+    return Written(along, settings, finished.objects, job.store, finished.outdated)
 
 
 def _along(labels: Any, axes: str, stack: Stack) -> Any:

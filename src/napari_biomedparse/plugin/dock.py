@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari.utils import progress
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence
@@ -14,6 +13,7 @@ from superqt import QCollapsible
 
 from napari_biomedparse.engine.session import shared_session
 from napari_biomedparse.ontology import published_vocabulary
+from napari_biomedparse.plugin.activity import Activity
 from napari_biomedparse.plugin.controller import Controller, Output
 from napari_biomedparse.plugin.layers import settle_cursor
 from napari_biomedparse.plugin.planning import picture
@@ -61,7 +61,7 @@ class ParseDock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._session = shared_session()
-        self._activity: progress | None = None
+        self._activity = Activity()
         self._looking: Job | None = None
         self.controller = Controller(viewer, self._session, start_thread)
         self.actions = ResultActions(viewer, self.controller, start_thread)
@@ -305,20 +305,16 @@ class ParseDock(QWidget):
 
     def _on_started(self, what: str) -> None:
         self.progress.start(what)
-        self._activity = progress(total=0, desc=f"BiomedParse: {what}")
+        self._activity.start(what)
         self._refresh()
 
     def _on_advanced(self, done: int, total: int) -> None:
         self.progress.advance(done, total)
-        if self._activity is not None:
-            self._activity.total = total
-            self._activity.update(done - self._activity.n)
+        self._activity.advance(done, total)
 
     def _on_ended(self) -> None:
         self.progress.rest()
-        if self._activity is not None:
-            self._activity.close()
-            self._activity = None
+        self._activity.end()
         self._plan()
         self._refresh()
 

@@ -201,4 +201,7 @@ class ToDisk:
         )
         place_above(self._viewer, layer, run.image)
         found = ", ".join(f"{prompt}: {count}" for prompt, count in event.objects.items() if count)
-        self.said.emit(f"{found or 'Finished'}; the labels are in {event.store}.", False)
+        said = f"{found or 'Finished'}; the labels are in {event.store}."
+        if event.outdated:
+            said += f" The image was changed after they were made: to do it again, remove {event.store}."
+        self.said.emit(said, event.outdated)

@@ -13,6 +13,7 @@ import numpy as np
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.io.durable import put
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock
+from napari_biomedparse.io.partial import clear_beside
 from napari_biomedparse.ontology.palette import palette
 from napari_biomedparse.scale import tasks
 from napari_biomedparse.scale.job import Job, key_of
@@ -42,11 +43,14 @@ class Finished:
         Prompt -> how many objects there are; of prompts that were not parted, on how many planes it was found.
     already
         Whether it was so from the beginning.
+    outdated
+        Whether the image was changed after it was done.
     """
 
     job: Job
     objects: dict[str, int]
     already: bool = False
+    outdated: bool = False
 
 
 def steps(job: Job) -> Generator[list[Task], None, Finished]:
@@ -54,9 +58,9 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
 
     What an earlier, interrupted run has left on the disk is not done again.
     """
-    if job.store.exists() and LabelStore.open(job.store).finished:
+    if job.finished:
         job.scratch.clear()
-        return Finished(job, {}, already=True)
+        return Finished(job, {}, already=True, outdated=job.outdated)
     _begin(job)
     yield [Task(prepare, (job,))]
     job = prepared(job)
@@ -94,6 +98,7 @@ def _begin(job: Job) -> None:
 def _store(job: Job) -> LabelStore:
     if job.store.exists():
         return LabelStore.open(job.store)
+    clear_beside(job.store)
     lengths = dict(zip(job.recipe.selection.axes, job.stack.shape, strict=True))
     axes = "".join(letter for letter in "TZYX" if letter in lengths)
     dtype = np.int32 if job.recipe.paint.instances else np.uint16

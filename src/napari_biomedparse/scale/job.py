@@ -11,6 +11,7 @@ from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.io.label_store import is_finished
 from napari_biomedparse.io.opened import OpenedImage, open_image
 from napari_biomedparse.scale.grid import BLOCK_BYTES, Block, Grid
 from napari_biomedparse.scale.scratch import Scratch
@@ -69,6 +70,16 @@ class Job:
     def table(self) -> Path:
         """The objects."""
         return self.folder / f"{self.name}.parquet"
+
+    @property
+    def finished(self) -> bool:
+        """Whether all results are there."""
+        return is_finished(self.store)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the image was changed after its table was written; of a folder, only what lies right in it counts."""
+        return self.table.exists() and self.path.stat().st_mtime_ns > self.table.stat().st_mtime_ns
 
     @property
     def scratch(self) -> Scratch:

@@ -37,6 +37,10 @@ class Pool(Protocol):
     def workers(self) -> int:
         """How many tasks are done at once."""
 
+    @property
+    def dashboard(self) -> str | None:
+        """Address of a page that shows the work, if there is one."""
+
     def submit(self, task: Task) -> None:
         """Begin a task, as soon as there is a worker for it."""
 
@@ -48,6 +52,7 @@ class Here:
     """A pool that does one task at a time, in this process."""
 
     workers = 1
+    dashboard = None
 
     def __init__(self) -> None:
         self._tasks: list[Task] = []

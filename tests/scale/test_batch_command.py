@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -31,6 +32,18 @@ def cells(tmp_path, fluorescence):
         write_tiff(tmp_path / f"{name}.ome.tif", pixels[top : top + 96, 100:200])
         for name, top in (("a", 60), ("b", 160))
     ]
+
+
+def test_what_it_takes_is_said_beforehand(tmp_path, cells):
+    asked = ["batch", str(cells[0]), "--prompt", "nuclei", "--device", "cpu"]
+    began = CliRunner().invoke(app, [*asked, "--memory", "0.5", "--output", str(tmp_path / "out")])
+    assert began.exit_code == 0, began.output
+    said = re.search(r"Images: 1\. Workers: 1, each with up to ([\d.]+) GiB of memory, 0\.5 of them", began.stdout)
+    # A GiB for the program, half a one for a block, and 5.7 million parameters of four bytes.
+    assert said and said[1] == "1.5"
+    assert "Dashboard: http" in began.stdout
+    again = CliRunner().invoke(app, [*asked, "--output", str(tmp_path / "out")])
+    assert "Workers" not in again.stdout
 
 
 def labels_in(folder, name):

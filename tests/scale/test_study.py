@@ -1,6 +1,8 @@
 """Images looked at whole and in blocks: the same labels, in stores and tables that say what they are."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +17,11 @@ from napari_biomedparse.engine.measure_stack import measure_stack
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.selection import Selection
 from napari_biomedparse.io.opened import open_image
+from napari_biomedparse.scale import study
 from napari_biomedparse.scale.inputs import jobs_of
 from napari_biomedparse.scale.study import Here, StudyError, claim, run
 from tests.conftest import ROOT
-from tests.scale.runs import MICROMETRES, bytes_of, done, job_of, recipe_of, write_tiff
+from tests.scale.runs import MICROMETRES, bytes_of, done, job_of, recipe_of, result_of, write_tiff
 
 OUTLINE = ((30.5, 20.5), (30.5, 150.5), (110.5, 150.5), (110.5, 20.5))
 
@@ -329,3 +332,61 @@ def test_progress_ends_with_all_pixels_and_images(tmp_path, stack):
     assert looked == sorted(looked)
     assert (told[-1].finished, told[-1].images) == (2, 2)
     assert told[-1].looked == told[-1].pixels == 2 * 64 * 64
+    assert {progress.pixels for progress in told} == {2 * 64 * 64}
+    again = []
+    run(jobs, Here(), lambda progress: again.append(replace(progress)))
+    assert again[-1].looked == again[-1].pixels == 0
+
+
+class Counting(Here):
+    """A pool that counts the tasks it is given."""
+
+    tasks = 0
+
+    def submit(self, task):
+        self.tasks += 1
+        super().submit(task)
+
+
+def test_small_images_are_one_task_each_with_the_same_results(tmp_path, stack, monkeypatch):
+    paths = [write_tiff(tmp_path / f"{number}.ome.tif", plane) for number, plane in enumerate(stack)]
+    jobs, _ = jobs_of(paths, recipe_of(), tmp_path / "out", "cpu")
+    pool = Counting()
+    found = [result_of(job, outcome.finished.objects) for job, outcome in zip(jobs, run(jobs, pool), strict=True)]
+    # There is nothing else to do for other workers while the last one is done, so it is not.
+    alone = pool.tasks
+    monkeypatch.setattr(study, "SMALL", 0)
+    jobs, _ = jobs_of(paths, recipe_of(), tmp_path / "parted", "cpu")
+    pool = Counting()
+    parted = [result_of(job, outcome.finished.objects) for job, outcome in zip(jobs, run(jobs, pool), strict=True)]
+    assert alone == 2 + pool.tasks // 3
+    for one, other in zip(found, parted, strict=True):
+        assert one.objects == other.objects
+        assert one.labels.any()
+        assert (one.labels == other.labels).all()
+        assert one.table == other.table
+
+
+def test_a_small_image_that_fails_does_not_stop_the_others(tmp_path, stack):
+    paths = [write_tiff(tmp_path / f"{number}.ome.tif", plane) for number, plane in enumerate(stack)]
+    jobs, _ = jobs_of(paths, recipe_of(), tmp_path / "out", "cpu")
+    content = paths[0].read_bytes()
+    paths[0].write_bytes(content[: len(content) // 2])
+    failed, *others = run(jobs, Here())
+    assert failed.error is not None
+    assert all(outcome.finished is not None for outcome in others)
+    paths[0].write_bytes(content)
+    again = run(jobs, Here())
+    assert [outcome.finished.already for outcome in again] == [False, True, True]
+
+
+def test_a_full_disk_stops_small_images_too(tmp_path, stack, monkeypatch):
+    paths = [write_tiff(tmp_path / f"{number}.ome.tif", plane) for number, plane in enumerate(stack)]
+    jobs, _ = jobs_of(paths, recipe_of(), tmp_path / "out", "cpu")
+
+    def full(*_arguments, **_more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(StudyError, match="The disk is full"):
+        run(jobs, Here())

@@ -47,6 +47,7 @@ def batch(
     with clear_errors():
         from napari_biomedparse.engine.prompts import check_prompts
         from napari_biomedparse.engine.recipe import Recipe
+        from napari_biomedparse.scale.cluster import Workers
         from napari_biomedparse.scale.inputs import jobs_of, with_weights
         from napari_biomedparse.scale.study import claim, run
 
@@ -66,8 +67,8 @@ def batch(
         if jobs:
             claim(output, asked)
             with _pool(jobs, workers, scheduler) as pool:
-                if pool.dashboard and not quiet:
-                    typer.echo(f"Dashboard: {pool.dashboard}")
+                if not quiet and isinstance(pool, Workers):
+                    _announce(jobs, pool, asked.model, memory)
                 with nullcontext(lambda _: None) if quiet else _bar() as tell:
                     outcomes = run(jobs, pool, tell)
     for path, error in unread:
@@ -106,6 +107,20 @@ def _pool(jobs: Sequence[Job], workers: int, scheduler: str | None) -> AbstractC
     if all(job.finished for job in jobs):
         return nullcontext(Here())
     return workers_of(scheduler) if scheduler else local_workers(workers)
+
+
+def _announce(jobs: Sequence[Job], pool: Pool, model: str, memory: float) -> None:
+    """Say what is to be done, what memory it takes, and where it can be watched."""
+    from napari_biomedparse.scale.memory import bytes_per_worker
+    from napari_biomedparse.weights import locate
+
+    each = bytes_per_worker(Path(locate(model)), int(memory * 2**30)) / 2**30
+    typer.echo(
+        f"Images: {len(jobs)}. Workers: {pool.workers}, each with up to {each:.1f} GiB of memory, "
+        f"{memory:g} of them for a block of pixels (--memory)."
+    )
+    if pool.dashboard:
+        typer.echo(f"Dashboard: {pool.dashboard}")
 
 
 def _report(outcome: Outcome) -> None:

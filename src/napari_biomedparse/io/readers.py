@@ -30,9 +30,12 @@ def open_reader(path: Path) -> Any:
     ReadError
         If the file cannot be read, or what reads it is not installed.
     """
+    # Which plug-ins there are would otherwise be looked up for each file, which takes longer than opening it.
+    options = {"use_plugin_cache": True}
     try:
         from bioio import BioImage as Reader
     except ImportError:
+        options = {}
         try:
             from aicsimageio import AICSImage as Reader
         except ImportError:
@@ -42,7 +45,7 @@ def open_reader(path: Path) -> Any:
     # bioio announces each reader it tries in vain at warning level; the last error says enough.
     logging.getLogger("bioio").setLevel(logging.ERROR)
     try:
-        return Reader(path, **_chosen_reader(path))
+        return Reader(path, **options, **_chosen_reader(path))
     except Exception as error:
         logger.info("%s: %s", path, error)
         plugin = PLUGINS.get(path.suffix.lower())

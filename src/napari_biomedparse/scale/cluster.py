@@ -66,7 +66,7 @@ class Workers:
     def _done(self, future: Any) -> Done:
         task = self._open.pop(future)
         if future.status == "finished":
-            return Done(task, None)
+            return Done(task, None, future.result())
         if future.status != "error":
             raise _gone()
         error = future.exception()

@@ -26,7 +26,7 @@ from napari_biomedparse.scale.scratch import Arrays
 class Task(NamedTuple):
     """A call that any process may do, and how many pixels it asks the model about."""
 
-    call: Callable[..., None]
+    call: Callable[..., Any]
     arguments: tuple[Any, ...]
     pixels: int = 0
 
@@ -82,6 +82,29 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
     for level in range(1, len(store.levels)):
         yield [Task(tasks.coarsen, (job, target)) for target in store.blocks(level)]
     return _finish(job, store, places, names)
+
+
+def alone(job: Job) -> Finished:
+    """Do one image in this process, from its beginning to its end.
+
+    Raises
+    ------
+    Exception
+        Whatever one of its tasks raises.
+    """
+    going = steps(job)
+    try:
+        while True:
+            for task in next(going):
+                task.call(*task.arguments)
+    except StopIteration as end:
+        finished: Finished = end.value
+        return finished
+    except ValueError as error:
+        # A cause does not travel to another process, and that the disk is full must be known there.
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        raise
 
 
 def _begin(job: Job) -> None:

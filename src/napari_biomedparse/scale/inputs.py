@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -112,9 +113,10 @@ def jobs_of(
                         f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders."
                     )
                 names[name] = path
-                Stack(image.levels, chosen, str(path)).places()
+                stack = Stack(image.levels, chosen, str(path))
+                pixels = len(stack.places()) * math.prod(stack.plane_shape)
                 asked = replace(recipe, selection=chosen)
-                jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes))
+                jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes, pixels))
         except StudyError:
             raise
         except (ValueError, OSError) as error:

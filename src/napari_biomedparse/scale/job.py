@@ -39,6 +39,8 @@ class Job:
         Of the results' files, without ending.
     block_bytes
         What the pixels of a block may take in a worker.
+    pixels
+        Of all planes together, 0 if unknown.
     prompts
         What is asked: the recipe's prompts, or the objects of the modality.
     modality
@@ -56,6 +58,7 @@ class Job:
     folder: Path
     name: str
     block_bytes: int = BLOCK_BYTES
+    pixels: int = 0
     prompts: tuple[str, ...] = ()
     modality: str | None = None
     grid: Grid = field(default=Grid((1, 1), 1))

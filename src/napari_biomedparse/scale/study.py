@@ -7,12 +7,16 @@ import json
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.io.durable import put
-from napari_biomedparse.scale.image import Finished, Task, steps
+from napari_biomedparse.scale.image import Finished, Task, alone, steps
 from napari_biomedparse.scale.job import Job
+
+# Pixels of an image that one worker does from its beginning to its end, if there are others for the other workers:
+# what there is to do besides looking would otherwise be done for all images by the one process that has the list.
+SMALL = 1 << 22
 
 
 class StudyError(ValueError):
@@ -24,10 +28,11 @@ class StoppedError(StudyError):
 
 
 class Done(NamedTuple):
-    """A task that ended, and what went wrong with it, if something did."""
+    """A task that ended, what it returned, and what went wrong with it, if something did."""
 
     task: Task
     error: Exception | None
+    value: Any = None
 
 
 class Pool(Protocol):
@@ -65,11 +70,10 @@ class Here:
         """Do the first of the tasks."""
         task = self._tasks.pop(0)
         try:
-            task.call(*task.arguments)
+            return Done(task, None, task.call(*task.arguments))
         except Exception as error:
             # Readers raise whatever their libraries do at a damaged file; the other images go on.
             return Done(task, error)
-        return Done(task, None)
 
 
 @dataclass
@@ -81,7 +85,7 @@ class Progress:
     images, finished
         In all, and those that are finished or failed.
     pixels, looked
-        Pixels that the model is to be asked about, of the images begun so far, and those it was.
+        Pixels that the model is to be asked about, and those it was.
     """
 
     images: int
@@ -98,6 +102,7 @@ class _Running:
     job: Job
     ready: list[Task] = field(default_factory=list)
     open: int = 0
+    looked: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def going(jobs: Sequence[Job], pool: Pool) -> Generator[Progress, None, list[Out
     running: dict[int, _Running] = {}
     owners: dict[int, int] = {}
     outcomes: dict[int, Outcome] = {}
-    progress = Progress(len(jobs))
+    progress = Progress(len(jobs), pixels=sum(job.pixels for job in jobs))
     begun = 0
 
     def advance(number: int) -> None:
@@ -172,23 +177,27 @@ def going(jobs: Sequence[Job], pool: Pool) -> Generator[Progress, None, list[Out
         try:
             while not image.ready:
                 image.ready = next(image.steps)
-                progress.pixels += sum(task.pixels for task in image.ready)
         except StopIteration as end:
-            outcomes[number] = Outcome(image.job, end.value)
-            del running[number]
+            finish(number, Outcome(image.job, end.value))
         except (ValueError, OSError) as error:
             fail(number, error)
 
     def fail(number: int, error: Exception) -> None:
         _check_disk(error)
+        finish(number, Outcome(running[number].job, error=error))
+
+    def finish(number: int, outcome: Outcome) -> None:
         image = running.pop(number)
         image.steps.close()
-        outcomes[number] = Outcome(image.job, error=error)
+        outcomes[number] = outcome
+        # What was found to be done before, or failed, is not looked at any more.
+        progress.pixels += image.looked - image.job.pixels
 
     while waiting or running or owners:
         while waiting and len(running) <= pool.workers:
             job = waiting.pop(0)
-            running[begun] = _Running(steps(job), job)
+            by_itself = 0 < job.pixels <= SMALL and len(waiting) >= pool.workers and not job.finished
+            running[begun] = _Running(_by_itself(job) if by_itself else steps(job), job)
             begun += 1
             advance(begun - 1)
         for number, image in list(running.items()):
@@ -205,15 +214,25 @@ def going(jobs: Sequence[Job], pool: Pool) -> Generator[Progress, None, list[Out
         number = owners.pop(id(done.task))
         progress.looked += done.task.pixels
         if number not in running:
+            progress.pixels += done.task.pixels
             continue
         running[number].open -= 1
+        running[number].looked += done.task.pixels
         if done.error is not None:
             fail(number, done.error)
+        elif isinstance(done.value, Finished):
+            finish(number, Outcome(running[number].job, done.value))
         elif not running[number].ready and not running[number].open:
             advance(number)
     progress.finished = len(outcomes)
     yield progress
     return [outcomes[number] for number in sorted(outcomes)]
+
+
+def _by_itself(job: Job) -> Generator[list[Task], None, Finished]:
+    """Do an image in one task, which returns that it is finished."""
+    yield [Task(alone, (job,), job.pixels)]
+    raise RuntimeError(f"{job.path} was not finished by its only task.")
 
 
 def _check_disk(error: Exception) -> None:

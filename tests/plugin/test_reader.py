@@ -14,8 +14,9 @@ from dask.callbacks import Callback
 from napari_biomedparse.io.export import Export, export
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore
 from napari_biomedparse.io.read import ReadError
+from napari_biomedparse.ontology.palette import shade
 from napari_biomedparse.plugin.examples import names_of
-from napari_biomedparse.plugin.reader import get_reader
+from napari_biomedparse.plugin.reader import SHADES, get_reader
 from tests.io.results import COLOURS, NAMES, SPACING
 
 PLUGIN = "napari-biomedparse"
@@ -43,6 +44,11 @@ def write(path, labels, names=NAMES, colours=COLOURS, finished=True, axes="ZYX",
     if finished:
         store.finish(names, colours, SPACING, "µm", "cells", PROMPTS, about)
     return path
+
+
+def shaded(own, label):
+    """The shade, 0-255, of a label among very many."""
+    return [round(255 * part) for part in shade(tuple(part / 255 for part in own), label % SHADES)]
 
 
 def colour(layer, label):
@@ -123,14 +129,19 @@ def test_very_many_labels_have_the_colours_of_their_prompts(viewer, tmp_path, hi
     pd.DataFrame({"label": numbers, "prompt": prompts}).to_parquet(tmp_path / "scan.parquet")
     (layer,) = viewer.open(path, plugin=PLUGIN)
     red, blue = [255, 0, 0, 255], [0, 128, 255, 128]
-    expected = {highest: red if highest % 2 else blue, 1: red, 2: blue, 3: red, 10_000: blue}
+    last = red if highest % 2 else blue
+    expected = {
+        label: shaded(own, label) for label, own in ((highest, last), (1, red), (2, blue), (3, red), (10_000, blue))
+    }
     assert {label: colour(layer, label) for label in expected} == expected
-    assert colour(layer, 7) not in (red, blue, [128, 128, 128, 255])
+    assert len({tuple(colour(layer, label)) for label in range(11, 21)}) == 10
+    assert colour(layer, 7) not in (shaded(red, 7), shaded(blue, 7), [128, 128, 128, 255])
     assert len(layer.features) == highest
     layer.opacity = 1
     picture = viewer.screenshot(canvas_only=True, flash=False)
     shown = {tuple(part) for part in picture.reshape(-1, 4)[:, :3].tolist()}
-    assert ((255, 0, 0) if highest % 2 else (0, 64, 128)) in shown
+    *own, alpha = expected[highest]
+    assert tuple(round(part * alpha / 255) for part in own) in shown
     layer.selected_label, layer.show_selected_label = highest, True
     assert colour(layer, highest) == expected[highest]
 
@@ -220,7 +231,7 @@ def test_everything_else_is_left_to_others(viewer, tmp_path, labels):
 def test_opening_does_not_import_torch(tmp_path, labels):
     path = write(tmp_path / "scan.ome.zarr", labels)
     code = (
-        "import sys; from napari_biomedparse.plugin.reader import get_reader; "
+        "import sys; from napari_biomedparse.plugin.reader import SHADES, get_reader; "
         f"((_, settings, kind),) = get_reader({str(path)!r})({str(path)!r}); "
         "print(kind, settings['name'], 'torch' in sys.modules)"
     )

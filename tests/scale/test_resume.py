@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_biomedparse import Predictor
-from napari_biomedparse.scale.study import Done, Here, StudyError, run
+from napari_biomedparse.scale.study import Done, Here, StudyError, claim, run
 from tests.scale.runs import bytes_of, done, job_of, recipe_of, result_of, write_tiff
 
 
@@ -192,6 +192,13 @@ def test_what_a_killed_run_left_beside_the_labels_is_removed(begin):
     left = job.folder / f".{job.store.name}.ab12.partial"
     left.mkdir(parents=True)
     (left / "zarr.json").write_bytes(b"{")
+    table = job.folder / f"{job.table.name}.ab12.partial"
+    table.write_bytes(b"PAR1")
+    note = job.folder / "recipe.json.ab12.partial"
+    note.write_bytes(b"{")
+    claim(job.folder, job.recipe)
     run([job], Here())
     assert job.finished
     assert not left.exists()
+    assert not table.exists()
+    assert not note.exists()

@@ -17,6 +17,7 @@ from napari_biomedparse.engine.measure_stack import measure_stack
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.selection import Selection
 from napari_biomedparse.io.opened import open_image
+from napari_biomedparse.ontology.palette import shade
 from napari_biomedparse.scale import study
 from napari_biomedparse.scale.inputs import jobs_of
 from napari_biomedparse.scale.study import Here, StudyError, claim, run
@@ -212,7 +213,9 @@ def test_a_finished_store_says_what_its_labels_are(divided):
     names = {entry["label-value"]: entry for entry in ome["image-label"]["properties"]}
     assert labels == set(colours) == set(names)
     assert all("nuclei" in entry.values() for entry in names.values())
-    assert list(map(list, {tuple(colour) for colour in colours.values()})) == [list(ours["prompts"]["nuclei"])]
+    own = [part / 255 for part in ours["prompts"]["nuclei"]]
+    assert colours == {value: [round(255 * part) for part in shade(tuple(own), value)] for value in labels}
+    assert len({tuple(colour) for colour in colours.values()}) > 5
     (scales,) = [entry["datasets"][0]["coordinateTransformations"] for entry in ome["multiscales"]]
     assert scales[0]["scale"] == [0.5, 0.25]
     assert ours["modality"] == "Fluorescence Microscopy-Cell"

@@ -67,9 +67,10 @@ def batch(
         if jobs:
             claim(output, asked)
             with _pool(jobs, workers, scheduler) as pool:
-                if not quiet and isinstance(pool, Workers):
+                shown = not quiet and isinstance(pool, Workers)
+                if shown:
                     _announce(jobs, pool, asked.model, memory)
-                with nullcontext(lambda _: None) if quiet else _bar() as tell:
+                with _bar() if shown else nullcontext(lambda _: None) as tell:
                     outcomes = run(jobs, pool, tell)
     for path, error in unread:
         fail(ValueError(str(error) if str(path) in str(error) else f"{path}: {error}"))

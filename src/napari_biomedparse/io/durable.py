@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,12 +23,22 @@ def put(file: Path, content: bytes, root: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     # A process that is taken for dead may still be writing the same file, so each has a name of its own.
     partial = file.with_name(f"{file.name}.{uuid4().hex}{PARTIAL}")
-    with partial.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     settle(folder for folder in file.parents if folder.is_relative_to(root))
+
+
+def tidy(file: Path) -> None:
+    """Remove what processes that were killed have left half-written of a file that nobody writes now."""
+    for left in file.parent.glob(f"{glob.escape(file.name)}.*{PARTIAL}"):
+        left.unlink(missing_ok=True)
 
 
 def sweep(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,6 +11,10 @@ from napari_biomedparse.ontology.lookup import colour_of
 PaletteKind = Literal["ontology", "colour-blind"]
 RGBA = tuple[float, float, float, float]
 
+# Steps of the golden ratio spread shades evenly, however many there are.
+_GOLDEN = 0.618034
+# How far shades go from the object's own lightness, up and down.
+_SPREAD = 0.22
 # Okabe & Ito, "Color Universal Design", 2008: told apart by all common kinds of colour vision. Black is left out.
 OKABE_ITO = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
@@ -34,6 +39,14 @@ def palette(prompts: Sequence[str], kind: PaletteKind = "ontology") -> list[RGBA
         dark = 0.6**rounds
         found.append((red * dark, green * dark, blue * dark, alpha))
     return found
+
+
+def shade(colour: RGBA, number: int) -> RGBA:
+    """Return the ``number``-th shade of a colour, of the same hue."""
+    red, green, blue, alpha = colour
+    hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
+    moved = lightness + _SPREAD * (2 * ((number * _GOLDEN) % 1) - 1)
+    return (*colorsys.hls_to_rgb(hue, min(0.92, max(0.18, moved)), saturation), alpha)
 
 
 def _rgba(colour: str) -> RGBA:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Set
 
 from napari.utils.colormaps import DirectLabelColormap
 
-RGBA = tuple[float, float, float, float]
-# Steps of the golden ratio spread shades evenly, however many there are.
-_GOLDEN = 0.618034
-# How far shades go from the object's own lightness, up and down.
-_SPREAD = 0.22
+from napari_biomedparse.ontology.palette import RGBA, shade
 
 
 def label_colours(
@@ -36,11 +31,3 @@ def label_colours(
         own = colours[prompt]
         table[value] = clear if prompt in hidden else shade(own, value) if separate else own
     return DirectLabelColormap(color_dict=table)
-
-
-def shade(colour: RGBA, number: int) -> RGBA:
-    """Return the ``number``-th shade of a colour, of the same hue."""
-    red, green, blue, alpha = colour
-    hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
-    moved = lightness + _SPREAD * (2 * ((number * _GOLDEN) % 1) - 1)
-    return (*colorsys.hls_to_rgb(hue, min(0.92, max(0.18, moved)), saturation), alpha)

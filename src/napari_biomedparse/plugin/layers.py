@@ -14,7 +14,8 @@ from napari_biomedparse.engine.follow import Findings
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
-from napari_biomedparse.plugin.colours import RGBA, label_colours
+from napari_biomedparse.ontology.palette import RGBA
+from napari_biomedparse.plugin.colours import label_colours
 from napari_biomedparse.plugin.painting import Painted
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.colormaps._accelerated_cmap import minimum_dtype_for_labels
 from numpy.typing import NDArray
 
-from napari_biomedparse.plugin.colours import RGBA
+from napari_biomedparse.ontology.palette import RGBA
 
 # Above this label a table with a place for each takes too much memory.
 HIGHEST = 2**28

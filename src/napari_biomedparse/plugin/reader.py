@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from napari_biomedparse.io.label_store import ATTRIBUTE
 from napari_biomedparse.io.read import ReadError
 from napari_biomedparse.io.result import need
-from napari_biomedparse.ontology.palette import palette
+from napari_biomedparse.ontology.palette import palette, shade
 
 if TYPE_CHECKING:
     from napari.utils.colormaps import DirectLabelColormap
 
 ENDING = ".ome.zarr"
+# Of each prompt's colour, where there are too many labels for each to have a colour written for it.
+SHADES = 16
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -153,7 +155,7 @@ def _table(folder: Path, names: Mapping[int, str]) -> pd.DataFrame | None:
 def _colormap(
     colours: Mapping[int, list[int]], table: pd.DataFrame | None, prompts: Mapping[str, list[int]]
 ) -> DirectLabelColormap | None:
-    """Return the colours of labels: their own, else those of their prompts; None if nothing is known of them."""
+    """Return the colours of labels: their own, else shades of their prompts'; None if nothing is known of them."""
     from napari_biomedparse.plugin.many_colours import table_colours
 
     if colours:
@@ -165,7 +167,8 @@ def _colormap(
     which, found = pd.factorize(named["prompt"])
     own = [_rgba(prompts[name]) if name in prompts else palette([str(name)])[0] for name in found]
     values: NDArray[np.int64] = named["index"].to_numpy(np.int64)
-    return table_colours(values, which, own)
+    shades = [shade(colour, number) for colour in own for number in range(SHADES)]
+    return table_colours(values, which * SHADES + values % SHADES, shades)
 
 
 def _rgba(colour: list[int]) -> tuple[float, float, float, float]:

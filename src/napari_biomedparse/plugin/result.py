@@ -10,8 +10,7 @@ from napari_biomedparse.engine.follow import Findings
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Place
-from napari_biomedparse.ontology.palette import PaletteKind, palette
-from napari_biomedparse.plugin.colours import RGBA
+from napari_biomedparse.ontology.palette import RGBA, PaletteKind, palette
 from napari_biomedparse.plugin.layers import ResultLayer, place_above
 from napari_biomedparse.plugin.painting import Painted
 from napari_biomedparse.plugin.rows import ResultRow

@@ -11,7 +11,7 @@ from napari_biomedparse.engine.kept import KeptMask
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.recognition import LIMIT, Outcome
 from napari_biomedparse.ontology import find_object, suggest
-from napari_biomedparse.plugin.colours import RGBA
+from napari_biomedparse.ontology.palette import RGBA
 from napari_biomedparse.plugin.painting import Painted
 from napari_biomedparse.plugin.rows import ResultRow
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_biomedparse.engine.selection import Place
-from napari_biomedparse.io.durable import put
+from napari_biomedparse.io.durable import put, tidy
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock
 from napari_biomedparse.io.partial import clear_beside
-from napari_biomedparse.ontology.palette import palette
+from napari_biomedparse.ontology.palette import palette, shade
 from napari_biomedparse.scale import tasks
 from napari_biomedparse.scale.job import Job, key_of
 from napari_biomedparse.scale.numbering import Numbering, adjoin, merge
@@ -196,6 +196,7 @@ def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[in
         # A table without rows has its columns, too.
         sums = {name: values[:0] for name, values in _placed(no_sums(len(channels)), 0, 0, solid).items()}
     table = measured(sums, prompts, spacing, image.unit, channels, solid, "Z" in store.axes)
+    tidy(job.table)
     put(job.table, as_parquet(table), job.folder)
     colours = dict(zip(job.prompts, palette(job.prompts), strict=True))
     counts = dict.fromkeys(job.prompts, 0)
@@ -204,7 +205,9 @@ def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[in
     named = prompts if paint.instances else dict(enumerate(job.prompts, start=1))
     named = named if len(named) <= MOST_NAMED else {}
     about = {"recipe": job.recipe.as_json(), "model": job.recipe.model, "modality": job.modality}
-    by_label = {value: colours[prompt] for value, prompt in named.items()}
+    by_label = {
+        value: shade(colours[prompt], value) if paint.instances else colours[prompt] for value, prompt in named.items()
+    }
     store.finish(named, by_label, spacing, image.unit, job.name, colours, about)
     job.scratch.clear()
     return Finished(job, counts)

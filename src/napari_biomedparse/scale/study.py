@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from napari_biomedparse.engine.recipe import Recipe
-from napari_biomedparse.io.durable import put
+from napari_biomedparse.io.durable import put, tidy
 from napari_biomedparse.scale.image import Finished, Task, alone, steps
 from napari_biomedparse.scale.job import Job
 
@@ -127,6 +127,7 @@ def claim(folder: Path, recipe: Recipe) -> None:
     note = folder / "recipe.json"
     text = recipe.as_json()
     folder.mkdir(parents=True, exist_ok=True)
+    tidy(note)
     if note.exists():
         if json.loads(note.read_text(encoding="utf-8")) != json.loads(text):
             raise StudyError(

@@ -15,8 +15,6 @@ os.environ["NAPARI_BIOMEDPARSE_CONFIG"] = tempfile.mkdtemp()
 import napari
 import numpy as np
 from qtpy.QtTest import QTest
-from skimage.io import imread, imsave
-from superqt import QCollapsible
 
 from napari_biomedparse.plugin.dock import ParseDock
 from napari_biomedparse.plugin.settings import Settings
@@ -67,27 +65,6 @@ def running() -> napari.Viewer:
     while dock.controller.running and dock.controller.result is None:
         QTest.qWait(50)
     QTest.qWait(300)
-    return viewer
-
-
-def to_disk() -> napari.Viewer:
-    """Show a run over a file, whose labels grow while they are written."""
-    viewer, dock = opened(None)
-    grey = imread(IMAGES.parents[1] / "resources/samples/fluorescent_nuclei.png")
-    pixels = np.pad(grey, ((0, 2000 - grey.shape[0]), (0, 5600 - grey.shape[1])), mode="symmetric")
-    folder = Path(tempfile.mkdtemp())
-    imsave(folder / "slide.tif", pixels, check_contrast=False)
-    viewer.open(folder / "slide.tif")
-    next(section for section in dock.findChildren(QCollapsible) if section.text() == "Run to disk").expand()
-    dock.chips.set_prompts(["nuclei"])
-    dock.disk.folder_line.setText(str(folder / "results"))
-    dock.disk.run.click()
-    while dock.to_disk.running and not any(layer.name.endswith("growing") for layer in viewer.layers):
-        QTest.qWait(100)
-    growing = viewer.layers[-1]
-    while dock.to_disk.running and not np.asarray(growing.data).any():
-        QTest.qWait(1000)
-    QTest.qWait(2000)
     return viewer
 
 
@@ -158,8 +135,7 @@ def light() -> napari.Viewer:
 
 
 PICTURES: dict[str, Callable[[], napari.Viewer]] = {
-    made.__name__: made
-    for made in (empty, running, to_disk, fluorescence, histology, xray, stack, measured, error, light)
+    made.__name__: made for made in (empty, running, fluorescence, histology, xray, stack, measured, error, light)
 }
 
 if __name__ == "__main__":
@@ -167,8 +143,6 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or PICTURES:
         viewer = PICTURES[name]()
         viewer.screenshot(str(IMAGES / f"{name}.png"), canvas_only=False, flash=False)
-        dock = viewer.window._qt_window.findChild(ParseDock)
-        dock.controller.cancel()
-        dock.to_disk.cancel()
+        viewer.window._qt_window.findChild(ParseDock).controller.cancel()
         QTest.qWait(300)
         viewer.close()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from napari_biomedparse.io.durable import PARTIAL
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -32,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def clear_beside(path: Path) -> None:
     """Remove what processes that were killed while they wrote ``path`` have left beside it; nobody may write it now."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -51,7 +53,7 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 @contextmanager
 def _folder_beside(path: Path) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
     try:
         yield folder
     finally:

@@ -14,12 +14,19 @@ os.environ["NAPARI_BIOMEDPARSE_CONFIG"] = tempfile.mkdtemp()
 
 import napari
 import numpy as np
-from qtpy.QtTest import QTest
+from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_biomedparse.plugin.dock import ParseDock
 from napari_biomedparse.plugin.settings import Settings
 
 IMAGES = Path(__file__).parent / "images"
+
+
+def pause(milliseconds: int) -> None:
+    """Let the window and the work in the background go on."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 def opened(sample: str | None) -> tuple[napari.Viewer, ParseDock]:
@@ -31,15 +38,15 @@ def opened(sample: str | None) -> tuple[napari.Viewer, ParseDock]:
     _, dock = viewer.window.add_plugin_dock_widget("napari-biomedparse", "Segment with words")
     # Every picture begins with the settings of a first start.
     dock._restore(Settings())
-    QTest.qWait(1000)
+    pause(1000)
     return viewer, dock
 
 
 def wait(dock: ParseDock) -> None:
     """Wait until nothing runs any more."""
     while dock.controller.running or dock.actions.busy or dock.boxes.busy or dock._settle_timer.isActive():
-        QTest.qWait(100)
-    QTest.qWait(1500)
+        pause(100)
+    pause(1500)
 
 
 def ask(dock: ParseDock, *prompts: str) -> None:
@@ -59,12 +66,12 @@ def running() -> napari.Viewer:
     viewer, dock = opened("large_histology")
     dock.scope.choose("visible")
     viewer.camera.zoom = 0.7
-    QTest.qWait(500)
+    pause(500)
     dock.chips.set_prompts(["cell nuclei"])
     dock.parse.click()
     while dock.controller.running and dock.controller.result is None:
-        QTest.qWait(50)
-    QTest.qWait(300)
+        pause(50)
+    pause(300)
     return viewer
 
 
@@ -104,7 +111,7 @@ def stack() -> napari.Viewer:
     viewer.dims.ndisplay = 3
     viewer.reset_view()
     viewer.camera.angles = (-20, 30, 130)
-    QTest.qWait(1000)
+    pause(1000)
     return viewer
 
 
@@ -130,7 +137,7 @@ def light() -> napari.Viewer:
     """Show a result in napari's light theme."""
     viewer = xray()
     viewer.theme = "light"
-    QTest.qWait(1000)
+    pause(1000)
     return viewer
 
 
@@ -144,5 +151,5 @@ if __name__ == "__main__":
         viewer = PICTURES[name]()
         viewer.screenshot(str(IMAGES / f"{name}.png"), canvas_only=False, flash=False)
         viewer.window._qt_window.findChild(ParseDock).controller.cancel()
-        QTest.qWait(300)
+        pause(300)
         viewer.close()

@@ -3,6 +3,7 @@
 import pytest
 from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QLabel
 
 from napari_biomedparse.plugin.activity import Activity
 
@@ -24,6 +25,18 @@ def test_a_run_is_shown_until_it_ends(bars, qtbot):
     qtbot.waitUntil(lambda: [value for _, value in bars()] == [3])
     activity.end()
     qtbot.waitUntil(lambda: bars() == [])
+
+
+def test_the_wheel_turns_slowly_meanwhile(viewer, bars, qtbot):
+    """At its full speed the model has a quarter of its own where Mesa draws the window."""
+    (wheel,) = [label.movie() for label in viewer.window._qt_window.findChildren(QLabel) if label.movie()]
+    activity = Activity()
+    activity.start("nuclei")
+    qtbot.waitUntil(lambda: wheel.state() == wheel.MovieState.Running)
+    qtbot.waitUntil(lambda: wheel.speed() == 10)
+    assert [value for _, value in bars()] == [0]
+    activity.end()
+    assert wheel.speed() == 100
 
 
 def test_nothing_comes_in_between_while_it_is_told(bars, qtbot):

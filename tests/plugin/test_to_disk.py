@@ -10,6 +10,7 @@ import tifffile
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import QLabel, QLineEdit, QProgressBar, QPushButton
 
+from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.io.label_store import LabelStore
 from napari_biomedparse.plugin import to_disk
 from napari_biomedparse.plugin.dock import ParseDock
@@ -190,6 +191,34 @@ def test_cancelled_runs_go_on(viewer, dock, qtbot, cells, folder, often, monkeyp
     (layer,) = labels(viewer)
     assert finest(layer).any()
     assert growing not in viewer.layers
+
+
+def test_how_far_it_is_is_known_from_the_beginning(viewer, dock, qtbot, cells, folder):
+    viewer.open(cells)
+    told = []
+    dock.to_disk.advanced.connect(lambda *step: told.append(step))
+    run(dock, qtbot, folder)
+    assert told[0] == (0, 100)
+    assert (33, 100) in told
+    assert told[-1] == (100, 100)
+
+
+def test_cancel_waits_for_one_step_of_the_model_only(viewer, dock, qtbot, cells, folder, monkeypatch):
+    viewer.open(cells)
+    say(dock, folder)
+    steps = []
+    given = Predictor.steps
+
+    def counted(*args, **kwargs):
+        for step in given(*args, **kwargs):
+            steps.append(step)
+            if step.done:
+                dock.to_disk._run.stopped.set()
+            yield step
+
+    monkeypatch.setattr(Predictor, "steps", counted)
+    assert "kept" in run(dock, qtbot, folder)
+    assert [step.done for step in steps] == [0, steps[-1].done]
 
 
 def test_cancel_by_its_button(viewer, dock, qtbot, cells, folder):

@@ -93,6 +93,12 @@ class Stack:
         rows, columns = self.selection.part(self.shape)
         return rows.stop - rows.start, columns.stop - columns.start
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of the planes to parse."""
+        height, width = self.plane_shape
+        return len(self.places()) * height * width
+
     def lazy(self, place: Place, part: Part | None = None) -> list[Any]:
         """Return the selected part of a plane, or a part of that, of each channel, without computing what is lazy."""
         rows, columns = self.selection.part(self.shape)

@@ -113,7 +113,7 @@ def write_labels(question: Question, stopped: Event) -> Generator[Growing | Step
     question
         The question.
     stopped
-        Set from outside, the run ends after the present task.
+        Set from outside, the run ends: here after the present tile, on a cluster without waiting for its workers.
 
     Raises
     ------
@@ -131,7 +131,11 @@ def write_labels(question: Question, stopped: Event) -> Generator[Growing | Step
     job = _job(question, with_weights(question.recipe))
     claim(job.folder, job.recipe)
     try:
-        with workers_of(question.scheduler, stopped.is_set) if question.scheduler else nullcontext(Here()) as pool:
+        with (
+            workers_of(question.scheduler, stopped.is_set)
+            if question.scheduler
+            else nullcontext(Here(stopped.is_set)) as pool
+        ):
             outcome = yield from _done(question, job, pool, stopped.is_set)
         if outcome is not None:
             yield _written(question, outcome)
@@ -153,10 +157,20 @@ def _job(question: Question, recipe: Recipe) -> Job:
     for scene in several:
         image = open_image(question.path, scene)
         for selection in _of_file(question.stack, image):
-            if _is_same(question.stack, Stack(image.levels, selection, str(question.path))):
+            stack = Stack(image.levels, selection, str(question.path))
+            if _is_same(question.stack, stack):
                 asked = replace(recipe, selection=selection)
                 name = name_of(question.path, scene)
-                return Job(question.path.resolve(), scene, asked, question.device, question.folder, name, preview=True)
+                return Job(
+                    question.path.resolve(),
+                    scene,
+                    asked,
+                    question.device,
+                    question.folder,
+                    name,
+                    pixels=stack.pixels,
+                    preview=True,
+                )
     raise StudyError(
         f"{question.stack.name} is not what {question.path} holds: it was changed, or is a part or one channel of it. "
         "Save it as a file of its own, open that, and run again."

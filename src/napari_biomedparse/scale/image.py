@@ -24,11 +24,22 @@ from napari_biomedparse.scale.scratch import Arrays
 
 
 class Task(NamedTuple):
-    """A call that any process may do, and how many pixels it asks the model about."""
+    """A call that any process may do.
+
+    Attributes
+    ----------
+    call, arguments
+        The call.
+    pixels
+        How many pixels it asks the model about.
+    steps
+        The same as a generator that can be abandoned, where the call takes long.
+    """
 
     call: Callable[..., Any]
     arguments: tuple[Any, ...]
     pixels: int = 0
+    steps: Callable[..., Iterator[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,11 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
     places, blocks = job.places(), job.grid.blocks
     if not job.whole:
         yield [Task(tasks.survey_plane, (job, place)) for place in places]
-    yield [Task(tasks.look, (job, place, b), b.shape[0] * b.shape[1]) for place in places for b in blocks]
+    yield [
+        Task(tasks.look, (job, place, block), block.shape[0] * block.shape[1], tasks.looking)
+        for place in places
+        for block in blocks
+    ]
     yield [Task(tasks.judge, (job, place)) for place in places]
     yield [Task(tasks.part, (job, place, block)) for place in places for block in blocks]
     for place in places:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -113,8 +112,7 @@ def jobs_of(
                         f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders."
                     )
                 names[name] = path
-                stack = Stack(image.levels, chosen, str(path))
-                pixels = len(stack.places()) * math.prod(stack.plane_shape)
+                pixels = Stack(image.levels, chosen, str(path)).pixels
                 asked = replace(recipe, selection=chosen)
                 jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes, pixels))
         except StudyError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.predictor import Predictor
+from napari_biomedparse.engine.predictor import Predictor, Step
 from napari_biomedparse.engine.prompts import unite, words_for
 from napari_biomedparse.engine.results import ObjectMask, overlap
 from napari_biomedparse.engine.selection import Place
@@ -33,10 +33,10 @@ class Looked:
 
 def look_at_plane(
     predictor: Predictor, stack: Stack, place: Place, prompts: Sequence[str], modality: str | None
-) -> Looked:
-    """Ask about a whole plane, as the dock does."""
+) -> Generator[Step, None, Looked]:
+    """Ask about a whole plane, as the dock does, one batch of tiles at a time."""
     image = predictor.encode(stack.read(place), scales=())
-    return Looked(predictor.segment(image, prompts, modality=modality), image.rgb)
+    return Looked((yield from predictor.steps(image, prompts, modality=modality)), image.rgb)
 
 
 def look_at_block(
@@ -48,8 +48,8 @@ def look_at_block(
     grid: Grid,
     block: Block,
     survey: Survey,
-) -> Looked:
-    """Ask about a block as if the whole plane had been asked about.
+) -> Generator[Step, None, Looked]:
+    """Ask about a block as if the whole plane had been asked about, one batch of tiles at a time.
 
     Each of its pixels gets what all tiles of the plane that show it say, blended as on an undivided plane. Tiles that
     show nothing are passed over. What is looked for on the whole plane at once is looked for on the overview.
@@ -70,7 +70,7 @@ def look_at_block(
     for scale, view in views.items():
         named = [word for word in asked if scale_of(word) == scale]
         if view.zoom is not None:
-            found = [_cut(mask, inner) for mask in predictor.segment(image, named)]
+            found = [_cut(mask, inner) for mask in (yield from predictor.steps(image, named))]
         else:
             found = _on_overview(predictor, survey, named, grid, block)
         answers |= dict(zip(named, found, strict=True))

@@ -54,12 +54,13 @@ class Pool(Protocol):
 
 
 class Here:
-    """A pool that does one task at a time, in this process."""
+    """A pool that does one task at a time, in this process; it ends when ``stopped`` says so."""
 
     workers = 1
     dashboard = None
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._stopped = stopped
         self._tasks: list[Task] = []
 
     def submit(self, task: Task) -> None:
@@ -67,13 +68,29 @@ class Here:
         self._tasks.append(task)
 
     def wait(self) -> Done:
-        """Do the first of the tasks."""
+        """Do the first of the tasks.
+
+        Raises
+        ------
+        StoppedError
+            If the run was stopped meanwhile.
+        """
         task = self._tasks.pop(0)
         try:
-            return Done(task, None, task.call(*task.arguments))
+            return Done(task, None, self._did(task))
+        except StoppedError:
+            raise
         except Exception as error:
             # Readers raise whatever their libraries do at a damaged file; the other images go on.
             return Done(task, error)
+
+    def _did(self, task: Task) -> Any:
+        if task.steps is None:
+            return task.call(*task.arguments)
+        for _ in task.steps(*task.arguments):
+            if self._stopped():
+                raise StoppedError("Stopped. What was done is kept.")
+        return None
 
 
 @dataclass

@@ -13,6 +13,7 @@ from napari_biomedparse.engine.instances import Typical
 from napari_biomedparse.engine.kept import KeptMask, keep
 from napari_biomedparse.engine.link import Shared, shared_pixels
 from napari_biomedparse.engine.paint import outcomes, paint_plane
+from napari_biomedparse.engine.predictor import Step
 from napari_biomedparse.engine.recognition import Outcome
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Part
@@ -45,17 +46,23 @@ def survey_plane(job: Job, place: Place) -> None:
 
 def look(job: Job, place: Place, block: Block) -> None:
     """Ask the model about a block."""
+    for _ in looking(job, place, block):
+        pass
+
+
+def looking(job: Job, place: Place, block: Block) -> Iterator[Step]:
+    """Do :func:`look` one batch of tiles at a time; it can be abandoned."""
     key = key_of(place, block)
     if job.scratch.find("look", key) is not None:
         return
     predictor, asked = job.predictor, job.recipe.modality
     with dask.config.set(scheduler="synchronous"):
         if job.whole:
-            seen = look_at_plane(predictor, job.stack, place, job.prompts, asked)
+            seen = yield from look_at_plane(predictor, job.stack, place, job.prompts, asked)
         else:
             over = job.scratch.get("survey", key_of(place))
             known = Survey(tuple((low, high) for low, high in over["windows"].tolist()), over["overview"])
-            seen = look_at_block(predictor, job.stack, place, job.prompts, asked, job.grid, block, known)
+            seen = yield from look_at_block(predictor, job.stack, place, job.prompts, asked, job.grid, block, known)
     arrays: Arrays = {}
     sums = []
     masks = []

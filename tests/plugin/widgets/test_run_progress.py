@@ -1,6 +1,7 @@
 """What the bar says while something runs."""
 
 import pytest
+from qtpy.QtCore import QEvent, QObject
 
 from napari_biomedparse.plugin.widgets.run_progress import RunProgress
 
@@ -31,10 +32,39 @@ def advance(bar, clock, seconds, done, total):
     return bar.text()
 
 
-def test_it_is_busy_until_the_number_of_steps_is_known(bar):
+def test_it_says_for_how_long_until_the_number_of_steps_is_known(bar, clock, qtbot):
     bar.start("Loading the model …")
-    assert (bar.minimum(), bar.maximum()) == (0, 0)
     assert bar.text() == bar.toolTip() == "Loading the model …"
+    clock.now += 12.3
+    qtbot.waitUntil(lambda: bar.text() == "Loading the model … · 12 s")
+    clock.now += 1
+    bar.advance(0, 4)
+    qtbot.wait(1500)
+    assert bar.text() == "0/4"
+    bar.start("Stopping")
+    bar.rest()
+    qtbot.wait(1500)
+    assert bar.text() == ""
+
+
+def test_nothing_moves_while_it_waits(bar, qtbot):
+    """Qt would draw napari's whole window at each picture of a moving bar."""
+    bar.start("Loading the model …")
+    qtbot.wait(100)
+    drawn = []
+
+    class Watch(QObject):
+        def eventFilter(self, _watched, event):  # noqa: N802
+            if event.type() == QEvent.Type.Paint:
+                drawn.append(event)
+            return False
+
+    watch = Watch()
+    bar.installEventFilter(watch)
+    qtbot.wait(800)
+    assert len(drawn) <= 2
+    bar.update()
+    qtbot.waitUntil(lambda: bool(drawn))
 
 
 def test_it_counts_steps_and_estimates_from_those_it_saw(bar, clock):

@@ -6,7 +6,11 @@ import math
 import time
 from collections.abc import Callable
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QProgressBar, QWidget
+
+# Milliseconds between two looks at the clock while the number of steps is not known.
+TICK = 1000
 
 
 class RunProgress(QProgressBar):
@@ -26,6 +30,11 @@ class RunProgress(QProgressBar):
         self.setAccessibleName("Progress of the run")
         self._clock = clock
         self._said = ""
+        # What goes on since when, while the number of steps is not known.
+        self._waiting: tuple[str, float] | None = None
+        self._ticks = QTimer(self)
+        self._ticks.setInterval(TICK)
+        self._ticks.timeout.connect(self._tick)
         # When the first step was reported, and which that was: what came before it, as loading, says nothing of others.
         self._first: tuple[float, int] | None = None
         self.rest()
@@ -35,9 +44,16 @@ class RunProgress(QProgressBar):
         return self._said
 
     def start(self, what: str) -> None:
-        """Be busy with something of unknown length, said in a few words."""
+        """Be busy with something of unknown length, said in a few words, and for how long already.
+
+        Nothing moves: Qt draws all of napari's window anew for each picture of a moving bar, which took a core of the
+        processor that the model needs.
+        """
         self._first = None
-        self.setRange(0, 0)
+        self._waiting = what, self._clock()
+        self._ticks.start()
+        self.setRange(0, 1)
+        self.setValue(0)
         self._say(what)
 
     def advance(self, done: int, total: int) -> None:
@@ -48,6 +64,7 @@ class RunProgress(QProgressBar):
         if total <= 0:
             return
         now = self._clock()
+        self._wait_no_more()
         if self._first is None or done < self._first[1]:
             self._first = (now, done)
         since, before = self._first
@@ -59,9 +76,19 @@ class RunProgress(QProgressBar):
     def rest(self) -> None:
         """Show that nothing runs."""
         self._first = None
+        self._wait_no_more()
         self.reset()
         self.setRange(0, 1)
         self._say("")
+
+    def _tick(self) -> None:
+        if self._waiting is not None:
+            what, since = self._waiting
+            self._say(f"{what} · {self._clock() - since:.0f} s")
+
+    def _wait_no_more(self) -> None:
+        self._waiting = None
+        self._ticks.stop()
 
     def _say(self, said: str) -> None:
         self._said = said

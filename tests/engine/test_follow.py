@@ -112,6 +112,28 @@ def test_parts_of_a_plane_are_told_on_the_way_and_where_it_begins_changes_nothin
     assert plain.masks[0].restore().mask()[:60, :60].any()
 
 
+def test_what_takes_long_to_paint_is_told_less_often(predictor, fluorescence, monkeypatch):
+    stack = Stack((np.tile(fluorescence[0][:260, :320], (2, 2)),), PLANE)
+    recipe = Recipe(PLANE, ("nuclei",))
+
+    def parts(painting):
+        """Return at which steps something is told, where each step takes a second and painting some."""
+        now, steps, told = 0.0, 0, []
+        monkeypatch.setattr("napari_biomedparse.engine.follow.monotonic", lambda: now)
+        for event in look(predictor, stack, recipe, [()], every=0.5):
+            if isinstance(event, Progress):
+                now, steps = now + 1, steps + 1
+            elif not event.whole:
+                now += painting
+                told.append(steps)
+        return told
+
+    often, seldom = parts(0.01), parts(0.25)
+    assert often == list(range(often[0], often[-1] + 1))
+    assert len(often) >= 4
+    assert seldom == often[::3]
+
+
 def test_a_look_that_is_abandoned_leaves_the_model_as_it_was(predictor, fluorescence):
     pixels = fluorescence[0][:64, 64:128]
     stack = Stack((np.stack([pixels, pixels.T]),), Selection("ZYX"))

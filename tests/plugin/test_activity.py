@@ -5,7 +5,7 @@ from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel
 
-from napari_biomedparse.plugin.activity import Activity
+from napari_biomedparse.plugin.activity import WHEEL, Activity
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_the_wheel_turns_slowly_meanwhile(viewer, bars, qtbot):
     activity = Activity()
     activity.start("nuclei")
     qtbot.waitUntil(lambda: wheel.state() == wheel.MovieState.Running)
-    qtbot.waitUntil(lambda: wheel.speed() == 10)
+    qtbot.waitUntil(lambda: wheel.speed() == WHEEL)
     assert [value for _, value in bars()] == [0]
     activity.end()
     assert wheel.speed() == 100

@@ -21,6 +21,9 @@ from napari_biomedparse.engine.stack import Stack
 if TYPE_CHECKING:
     from napari_biomedparse.engine.predictor import Predictor
 
+# Share of the time that telling of unfinished planes may take.
+TELLING = 0.1
+
 
 class Progress(NamedTuple):
     """Steps done, and to do in all as far as is known."""
@@ -59,7 +62,7 @@ def look(
     near
         A row and a column of the selected part, at which each plane is begun; nothing of the result depends on it.
     every
-        Seconds after which the unfinished part of a plane is told too; never if None.
+        Seconds after which the unfinished part of a plane is told too, and more where that takes long; never if None.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def look(
         else:
             prompts = recipe.prompts
         steps = predictor.steps(image, prompts, modality=recipe.modality, near=near)
-        told = monotonic()
+        told, pause = monotonic(), every or 0.0
         while True:
             try:
                 step = next(steps)
@@ -89,9 +92,12 @@ def look(
                 masks = end.value
                 break
             yield Progress(number * step.total + step.done, len(places) * step.total)
-            if every is not None and step.done < step.total and monotonic() - told > every:
+            now = monotonic()
+            if every is not None and step.done < step.total and now - told > pause:
+                # The receiver paints it before it comes back here.
                 yield Seen(place, modality, tuple(keep(mask) for mask in step.preview()), whole=False)
                 told = monotonic()
+                pause = max(every, (told - now) / TELLING)
         p_values: list[float | None] = [None] * len(masks)
         if modality is not None and (found := known_modality(predictor, modality)):
             p_values = predictor.presences(image, masks, found)

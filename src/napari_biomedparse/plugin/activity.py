@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 
 # Per cent of its own speed at which napari's wheel turns meanwhile. Qt draws the whole window anew for each of its
 # pictures: at full speed that took nine tenths of a core where Mesa draws, and the model four times as long.
-WHEEL = 10
+WHEEL = 4
 
 
 class Activity:

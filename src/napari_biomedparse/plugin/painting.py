@@ -13,6 +13,9 @@ from napari_biomedparse.engine.follow import Findings, number_over
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.selection import Place
 
+# Values up to which looking for each is faster than counting all at once.
+FEW = 8
+
 
 @dataclass(frozen=True)
 class Painted:
@@ -68,12 +71,20 @@ def paint_all(
 def _counted(
     place: Place, alone: str | None, values: NDArray[np.integer[Any]], names: dict[int, str], overlap: int
 ) -> Painted:
-    counts = np.bincount(values.ravel()) if values.size else np.zeros(1, int)
     pixels: dict[str, int] = {}
     present: dict[str, set[int]] = {}
-    for value in np.flatnonzero(counts[1:]) + 1:
-        prompt = names[int(value)]
-        pixels[prompt] = pixels.get(prompt, 0) + int(counts[value])
-        present.setdefault(prompt, set()).add(int(value))
+    for value, count in _counts(values, names).items():
+        prompt = names[value]
+        pixels[prompt] = pixels.get(prompt, 0) + count
+        present.setdefault(prompt, set()).add(value)
     shown = {name: frozenset(found) for name, found in present.items()}
     return Painted(place, alone, values, names, overlap, pixels, shown)
+
+
+def _counts(values: NDArray[np.integer[Any]], names: dict[int, str]) -> dict[int, int]:
+    """Return how often each value occurs that does."""
+    if len(names) <= FEW:
+        counts = {value: int(np.count_nonzero(values == value)) for value in names}
+    else:
+        counts = dict(enumerate(np.bincount(values.ravel())[1:].tolist(), start=1))
+    return {value: count for value, count in counts.items() if count}

@@ -15,6 +15,8 @@ os.environ["NAPARI_BIOMEDPARSE_CONFIG"] = tempfile.mkdtemp()
 import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
+from skimage.io import imread, imsave
+from superqt import QCollapsible
 
 from napari_biomedparse.plugin.dock import ParseDock
 from napari_biomedparse.plugin.settings import Settings
@@ -72,6 +74,27 @@ def running() -> napari.Viewer:
     while dock.controller.running and dock.controller.result is None:
         pause(50)
     pause(300)
+    return viewer
+
+
+def to_disk() -> napari.Viewer:
+    """Show a run over a file, whose labels grow while they are written."""
+    viewer, dock = opened(None)
+    grey = imread(IMAGES.parents[1] / "resources/samples/fluorescent_nuclei.png")
+    pixels = np.pad(grey, ((0, 2000 - grey.shape[0]), (0, 5600 - grey.shape[1])), mode="symmetric")
+    folder = Path(tempfile.mkdtemp())
+    imsave(folder / "slide.tif", pixels, check_contrast=False)
+    viewer.open(folder / "slide.tif")
+    next(section for section in dock.findChildren(QCollapsible) if section.text() == "Run to disk").expand()
+    dock.chips.set_prompts(["nuclei"])
+    dock.disk.folder_line.setText(str(folder / "results"))
+    dock.disk.run.click()
+    while dock.to_disk.running and not any(layer.name.endswith("growing") for layer in viewer.layers):
+        pause(100)
+    growing = viewer.layers[-1]
+    while dock.to_disk.running and not np.asarray(growing.data).any():
+        pause(1000)
+    pause(2000)
     return viewer
 
 
@@ -142,7 +165,8 @@ def light() -> napari.Viewer:
 
 
 PICTURES: dict[str, Callable[[], napari.Viewer]] = {
-    made.__name__: made for made in (empty, running, fluorescence, histology, xray, stack, measured, error, light)
+    made.__name__: made
+    for made in (empty, running, to_disk, fluorescence, histology, xray, stack, measured, error, light)
 }
 
 if __name__ == "__main__":
@@ -150,6 +174,10 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or PICTURES:
         viewer = PICTURES[name]()
         viewer.screenshot(str(IMAGES / f"{name}.png"), canvas_only=False, flash=False)
-        viewer.window._qt_window.findChild(ParseDock).controller.cancel()
+        dock = viewer.window._qt_window.findChild(ParseDock)
+        dock.controller.cancel()
+        dock.to_disk.cancel()
+        while dock.to_disk.running:
+            pause(100)
         pause(300)
         viewer.close()

@@ -177,6 +177,23 @@ def test_measure_fills_the_table_and_shows_it(viewer, dock, qtbot, small):
     assert first["area_px"] == inside.sum()
     assert first["intensity_image_mean"] == pytest.approx(small[inside].mean(), abs=1e-3)
     assert any("Features table" in name for name in viewer.window.dock_widgets)
+    # A control that comes to rest late finds nothing to paint again.
+    dock._settle_timer.start()
+    qtbot.wait(1500)
+    assert wanted <= set(only(viewer).features)
+
+
+def test_a_change_that_is_taken_back_at_once_leaves_what_there_was(viewer, dock, qtbot, small):
+    viewer.add_image(small, name="cells")
+    find(dock, "instances").setChecked(True)
+    parse(dock, qtbot)
+    qtbot.waitUntil(lambda: not dock._settle_timer.isActive() and dock.controller._painter is None)
+    before = only(viewer).data.copy()
+    assert before.max() > 1
+    find(dock, "instances").setChecked(False)
+    assert only(viewer).data.max() == 1
+    find(dock, "instances").setChecked(True)
+    qtbot.waitUntil(lambda: np.array_equal(only(viewer).data, before), timeout=RUN)
 
 
 @pytest.mark.parametrize("ending", [".ome.tif", ".csv", ".geojson", ".json", ".ome.zarr"])

@@ -44,13 +44,13 @@ def looked(job):
 def calls(monkeypatch):
     """How often the model was asked, in a list of one number."""
     count = [0]
-    asked = Predictor.segment
+    asked = Predictor.steps
 
     def counted(self, *arguments, **options):
         count[0] += 1
         return asked(self, *arguments, **options)
 
-    monkeypatch.setattr(Predictor, "segment", counted)
+    monkeypatch.setattr(Predictor, "steps", counted)
     return count
 
 

@@ -94,6 +94,8 @@ class Controller:
         self._results: list[Result] = []
         self._began = 0.0
         self._painted_first = Paint()
+        # The result all planes of which were painted last, and as what recipe says.
+        self._settled: tuple[Result, Recipe] | None = None
         self._pace = Pace()
         self._sources: tuple[Image, ...] = ()
         self.paint = Paint()
@@ -200,6 +202,7 @@ class Controller:
         if result is None or self.paint == result.recipe.paint:
             return
         result.change(self.paint)
+        self._settled = None
         shown = self._shown(result)
         # Telling objects apart takes too long for the window's thread.
         if not self.paint.instances and shown is not None:
@@ -210,7 +213,8 @@ class Controller:
     def settle(self) -> None:
         """Let all planes, numbers and tables follow what was changed; for when a slider rests."""
         result = self.result
-        if result is not None and not self.running:
+        # Where nothing was changed, painting again would only put the plain table in the place of a measured one.
+        if result is not None and not self.running and (result, result.recipe) != self._settled:
             self._repaint(result)
 
     def set_threshold_of(self, prompt: str, threshold: float | None) -> None:
@@ -341,6 +345,8 @@ class Controller:
         # Planes that were finished before the settings were changed still have the old ones.
         if result.layers and result.recipe.paint != self._painted_first:
             self._repaint(result)
+        elif failure is None:
+            self._settled = result, result.recipe
 
     def _sentence(self, result: Result) -> str:
         rows = result.rows(measure_of(result.image, result.findings.stack))
@@ -378,6 +384,8 @@ class Controller:
             self._painter = None
             if failure is not None:
                 self.refuse(failure.sentence)
+            else:
+                self._settled = result, recipe
 
         self._painter = self._start(work, lambda event: self._on_event(result, event), ended)
 

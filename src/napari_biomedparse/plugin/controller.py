@@ -93,7 +93,7 @@ class Controller:
         self._painter: Job | None = None
         self._results: list[Result] = []
         self._began = 0.0
-        self._painted_first = Paint()
+        self._painted_first: Paint | None = None
         # The result all planes of which were painted last, and as what recipe says.
         self._settled: tuple[Result, Recipe] | None = None
         self._pace = Pace()
@@ -202,7 +202,7 @@ class Controller:
         if result is None or self.paint == result.recipe.paint:
             return
         result.change(self.paint)
-        self._settled = None
+        self._settled = self._painted_first = None
         shown = self._shown(result)
         # Telling objects apart takes too long for the window's thread.
         if not self.paint.instances and shown is not None:

@@ -94,6 +94,9 @@ def local_workers(count: int) -> Iterator[Workers]:
         "distributed.nanny.pre-spawn-environ": given,
         "distributed.scheduler.allowed-failures": TRIES,
         "distributed.comm.timeouts.connect": f"{PATIENCE}s",
+        # The workers' cores belong to the model: their own watching of themselves took a twentieth of one.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "500ms",
         # An address that is not there is no reason to talk about it for half a minute.
         "logging.distributed": "critical",
     }

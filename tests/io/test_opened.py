@@ -241,6 +241,6 @@ def test_what_cannot_be_opened_is_refused_with_a_sentence(tmp_path):
     zarr.open_group(tmp_path / "bare.zarr", mode="w")
     with pytest.raises(ReadError, match=r"bare\.zarr holds no image"):
         open_image(tmp_path / "bare.zarr")
-    (tmp_path / "cells.czi").write_bytes(b"ZISRAWFILE")
-    with pytest.raises(ReadError, match=r"cells\.czi needs the plug-in bioio-czi.*pip install bioio-czi"):
-        open_image(tmp_path / "cells.czi")
+    (tmp_path / "cells.sldy").write_bytes(b"SlideBook")
+    with pytest.raises(ReadError, match=r"cells\.sldy needs the plug-in bioio-sldy.*pip install bioio-sldy"):
+        open_image(tmp_path / "cells.sldy")

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.measure import PixelSize
 from napari_biomedparse.engine.preprocess import ImageError, check_image, check_width
-from napari_biomedparse.io.readers import open_reader, pixel_sizes
+from napari_biomedparse.io.readers import lazy_pixels, open_reader
 from napari_biomedparse.io.reading import ReadError as ReadError
 from napari_biomedparse.io.reading import first_line
+from napari_biomedparse.io.sizes import pixel_sizes
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     try:
         indices = {name: _index(path, image, name, given) for name, given in (("T", t), ("C", c), ("Z", z))}
         colour = "S" in image.dims.order
-        lazy = image.get_image_dask_data("YXS" if colour else "YX", **indices)
+        lazy = lazy_pixels(path, image, "YXS" if colour else "YX", **indices)
         pixels: NDArray[np.generic] = np.asarray(lazy.compute())
         spacing, unit = pixel_sizes(path, image)
         size = PixelSize(spacing["Y"], spacing["X"], unit) if unit else None
@@ -115,7 +116,7 @@ def read_array(path: str | Path, axes: str, rgb: bool = False, level: int = 0) -
     try:
         order = str(image.dims.order)
         counts = {letter: int(image.dims[letter][0]) for letter in order}
-        array = image.get_image_dask_data(axes + ("S" if rgb else ""))
+        array = lazy_pixels(path, image, axes + ("S" if rgb else ""))
     except Exception as error:
         raise ReadError(f"{path} cannot be read as {axes}: {first_line(error)}") from error
     lost = [letter for letter, count in counts.items() if count > 1 and letter not in axes and letter != "S"]

@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from napari_biomedparse.engine.units import UNITS, short_unit
-from napari_biomedparse.io import tiff, zarr_store
+from napari_biomedparse.io import czi, tiff, zarr_store
 from napari_biomedparse.io.reading import AXES, OpenedImage, ReadError, choose_scene, distinct, first_line
+from napari_biomedparse.io.sizes import pixel_sizes, time_step
 
 logger = logging.getLogger(__name__)
 
 PLUGINS = {".czi": "bioio-czi", ".nd2": "bioio-nd2", ".lif": "bioio-lif", ".dv": "bioio-dv", ".sldy": "bioio-sldy"}
-SECONDS = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 # Names that readers make up where the file gives none.
 MADE_UP = re.compile(r"(Channel|Image):\d+(:.*)?|")
 
@@ -96,71 +94,26 @@ def open_scene(path: Path, scene: str | None) -> OpenedImage:
         raise ReadError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def pixel_sizes(path: Path, image: Any) -> tuple[dict[str, float], str | None]:
-    """Return the pixel size along Z, Y and X of a reader's scene, and its unit by its short name.
+def lazy_pixels(path: Path, image: Any, axes: str, **at: int) -> Any:
+    """Return a lazy array (dask) of a reader's scene with the given axes, S being colours, at an index of others.
 
-    Both are empty where the file does not say: readers report a size of 1.0 then. Sizes are in the unit of Y.
+    Raises
+    ------
+    ReadError
+        If its colours cannot be had.
     """
-    sizes = image.physical_pixel_sizes
-    if sizes is None or not sizes.Y or not sizes.X:
-        return {}, None
-    units = _units(path, image)
-    unit = units.get("Y")
-    if not unit:
-        return {}, None
-    spacing = {}
-    for axis in "ZYX":
-        size, own = getattr(sizes, axis), units.get(axis) or unit
-        if size and own != unit:
-            size = size * UNITS[own].millimetres / UNITS[unit].millimetres if {own, unit} <= UNITS.keys() else None
-        if size:
-            spacing[axis] = float(size)
-    return spacing, unit
-
-
-def _units(path: Path, image: Any) -> dict[str, str]:
-    """Return short names of the units along Z, Y and X."""
-    # For OME-Zarr, OME metadata are made up from the sizes alone and then say micrometres whatever the file says.
-    pixels = None if zarr_store.is_zarr(path) else _ome_pixels(image)
-    found = {}
-    if pixels is not None and pixels.physical_size_y:
-        for axis in "ZYX":
-            unit = getattr(pixels, f"physical_size_{axis.lower()}_unit", None)
-            found[axis] = str(getattr(unit, "value", unit) or "")
-    elif pixels is None:
-        properties = getattr(image, "dimension_properties", None)
-        for axis in "ZYX":
-            found[axis] = str(getattr(getattr(properties, axis, None), "unit", None) or "")
-    if not found.get("Y"):
-        found = dict.fromkeys("ZYX", tiff.imagej_unit(path))
-    return {axis: short_unit(unit) for axis, unit in found.items() if unit}
-
-
-def _ome_pixels(image: Any) -> Any:
-    try:
-        return image.ome_metadata.images[image.current_scene_index].pixels
-    except (NotImplementedError, AttributeError, IndexError):
-        return None
-
-
-def _time_step(path: Path, image: Any) -> float | None:
-    """Return the seconds between time points, or None where the file does not say."""
-    step: Any = None
-    unit: Any = None
-    if zarr_store.is_zarr(path):
-        step = getattr(image, "time_interval", None)
-        unit = getattr(getattr(getattr(image, "dimension_properties", None), "T", None), "unit", None)
-        if isinstance(step, timedelta):
-            step, unit = step.total_seconds(), "second"
-        factor = zarr_store.SECONDS.get(str(unit))
-    else:
-        pixels = _ome_pixels(image)
-        if pixels is None:
-            return tiff.imagej_time_step(path)
-        step = pixels.time_increment
-        unit = getattr(pixels.time_increment_unit, "value", pixels.time_increment_unit)
-        factor = SECONDS.get(str(unit))
-    return float(step) * factor if step and factor else None
+    if path.suffix.lower() == ".czi":
+        counts = {axis: int(image.dims[axis][0]) for axis in image.dims.order}
+        found = "".join(axis for axis in AXES if axis in axes or axis in at)
+        levels = czi.tiled_levels(path, image.current_scene_index, found + ("S" if "S" in axes else ""), counts)
+        if levels:
+            return levels[0][tuple(at.get(axis, slice(None)) for axis in found)]
+        if "S" in axes:
+            # What bioio-czi 3 gives here lazily is blue first, or one colour three times.
+            raise ReadError(
+                f"{path} cannot be read with its colours: pip install pylibCZIrw, or export it as OME-TIFF."
+            )
+    return image.get_image_dask_data(axes, **at)
 
 
 def _read_by_plane(image: Any) -> None:
@@ -173,12 +126,14 @@ def _opened(path: Path, scene: str | None, index: int, image: Any) -> OpenedImag
     counts = _counts(path, image)
     axes = "".join(axis for axis in AXES if axis in "YX" or counts.get(axis, 1) > 1)
     colours = counts.get("S", 0)
-    levels = tiff.tiled_levels(path, index, axes + ("S" if colours else ""), counts) or _levels(image, axes, colours)
+    wanted = axes + ("S" if colours else "")
+    levels = tiff.tiled_levels(path, index, wanted, counts) or czi.tiled_levels(path, index, wanted, counts)
+    levels = levels or _levels(path, image, wanted)
     rgb = colours in (3, 4)
     if colours and not rgb:
         levels = [level[..., 0] for level in levels]
     spacing, unit = pixel_sizes(path, image)
-    step = _time_step(path, image) if "T" in axes else None
+    step = time_step(path, image) if "T" in axes else None
     spacing = {axis: size for axis, size in spacing.items() if axis in axes} | ({"T": step} if step else {})
     return OpenedImage(path, scene, tuple(levels), axes, rgb, spacing, unit, _channels(image, counts.get("C", 1)))
 
@@ -195,12 +150,12 @@ def _counts(path: Path, image: Any) -> dict[str, int]:
     return counts
 
 
-def _levels(image: Any, axes: str, colours: int) -> list[Any]:
+def _levels(path: Path, image: Any, axes: str) -> list[Any]:
     levels = []
     for level in getattr(image, "resolution_levels", (0,)):
         if hasattr(image, "set_resolution_level"):
             image.set_resolution_level(level)
-        levels.append(image.get_image_dask_data(axes + ("S" if colours else "")))
+        levels.append(lazy_pixels(path, image, axes))
     if hasattr(image, "set_resolution_level"):
         image.set_resolution_level(0)
     return levels
@@ -208,5 +163,5 @@ def _levels(image: Any, axes: str, colours: int) -> list[Any]:
 
 def _channels(image: Any, count: int) -> tuple[str, ...]:
     names: Sequence[Any] = image.channel_names or ()
-    texts = tuple(str(name) for name in names)
+    texts = tuple(distinct([str(name) for name in names]))
     return () if len(texts) != count or all(map(MADE_UP.fullmatch, texts)) else texts

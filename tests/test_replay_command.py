@@ -2,18 +2,24 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from skimage.io import imread
 from typer.testing import CliRunner
 
 from napari_biomedparse.cli import app
 from napari_biomedparse.engine.follow import follow
+from napari_biomedparse.engine.measure import PixelSize
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
+from napari_biomedparse.io.read import read_picture
+from napari_biomedparse.io.result import in_bytes
+from napari_biomedparse.ontology.palette import palette, shade
 from tests.conftest import DATA
 
 FLUORESCENCE = DATA / "DSB2018-Fluorescence/test/449f41710769_fluorescence+microscopy_cell.png"
@@ -58,6 +64,24 @@ def test_labels_and_table_are_those_of_the_recipe(tmp_path, series, recipe):
         for label in np.unique(frame[frame > 0])
     }
     assert {row["prompt"] for row in rows} == {"nuclei"}
+
+
+def test_sizes_and_colours_are_those_of_the_image_and_the_objects(tmp_path, recipe):
+    grey = imread(FLUORESCENCE)
+    sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
+    tifffile.imwrite(tmp_path / "cells.ome.tif", grey, metadata={"axes": "YX", **sizes}, ome=True)
+    recipe = replace(recipe, selection=Selection("YX"))
+    for name in ("labels.ome.tif", "labels.ome.zarr", "objects.csv"):
+        done = replay(tmp_path / "cells.ome.tif", recipe.as_json(), tmp_path / name)
+        assert done.exit_code == 0, done.output
+    assert read_picture(tmp_path / "labels.ome.tif").pixel_size == PixelSize(0.5, 0.5, "um")
+    with (tmp_path / "objects.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["area_um2"]) == pytest.approx(int(rows[0]["area_px"]) / 4)
+    label = zarr.open_group(tmp_path / "labels.ome.zarr", mode="r").attrs["ome"]["image-label"]
+    (own,) = palette(["nuclei"])
+    wanted = {int(row["label"]): in_bytes(shade(own, int(row["label"]))) for row in rows}
+    assert {entry["label-value"]: entry["rgba"] for entry in label["colors"]} == wanted
 
 
 def test_what_is_there_and_what_cannot_be_written_is_refused_at_once(tmp_path, series, recipe):

@@ -297,6 +297,25 @@ def test_settings_changed_during_a_run_hold_at_its_end(viewer, control, fluoresc
     assert control.rows[0].count == labels.data.max()
 
 
+def test_a_setting_changed_and_changed_back_during_a_run_leaves_no_trace(viewer, control, fluorescence, now):
+    stack = viewer.add_image(np.stack([fluorescence[0][SMALL]] * 2), axis_labels=("z", "y", "x"))
+    control.find(stack, ["nuclei"], Choices("z"), None)
+    expected = np.asarray(only(viewer).data).copy()
+    control.undo()
+    now.held = True
+    control.find(stack, ["nuclei"], Choices("z"), None)
+    while control.result is None:
+        control._run.go_on(1)
+    control.set_paint(threshold=0.9)
+    while len(control.result.painted) < 2:
+        control._run.go_on(1)
+    control.set_paint(threshold=0.5)
+    assert (only(viewer).data != expected).any(), "a plane has the threshold that was there meanwhile"
+    now.held = False
+    now.go_on()
+    assert (only(viewer).data == expected).all()
+
+
 def test_shapes_and_region(viewer, control, cells):
     shapes = viewer.add_shapes(
         [np.array([[0, 20], [0, 140], [120, 140], [120, 20]])], shape_type="ellipse", scale=(0.5, 0.5)

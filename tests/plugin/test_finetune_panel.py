@@ -78,6 +78,16 @@ def test_controls_have_names_for_people_and_programs(panel):
     assert panel.minimumSizeHint().width() <= 300
 
 
+def test_it_trains_on_the_device_that_is_chosen(viewer, qtbot, labelled):
+    panel = FinetunePanel(viewer, device=lambda: "cuda:99")
+    viewer.window.add_dock_widget(panel, name="Fine-tune")
+    begin(panel, qtbot)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=RUN)
+    assert "cuda:99" in said(panel)
+    assert not own_models()
+    panel.leave()
+
+
 @pytest.fixture
 def judged(monkeypatch):
     """Let every new model count as better, or as worse."""

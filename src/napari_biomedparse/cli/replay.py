@@ -30,8 +30,9 @@ def replay(
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.engine.recipe import Recipe
         from napari_biomedparse.io.export import check_target, export
-        from napari_biomedparse.io.read import read_array
+        from napari_biomedparse.io.read import read_array, sizes_of
         from napari_biomedparse.io.result import Export
+        from napari_biomedparse.ontology.palette import by_label, palette
         from napari_biomedparse.weights import locate
 
         if output.exists() and not overwrite:
@@ -46,18 +47,29 @@ def replay(
         chosen = wanted.selection
         array = [read_array(image, chosen.axes, chosen.rgb, level) for level in range(chosen.level + 1)]
         followed = labels_of(wanted, array, Predictor.from_pretrained(weights, device))
-        selection = wanted.selection
-        frames = Frames(followed.values, selection.axes)
+        frames = Frames(followed.values, chosen.axes)
+        told, unit = sizes_of(image)
+        coarser = {
+            letter: finest / own
+            for letter, finest, own in zip(chosen.axes, array[0].shape, array[-1].shape, strict=False)
+        }
+        spacing = {letter: size * coarser[letter] for letter, size in told.items() if letter in chosen.axes}
+        prompts = list(dict.fromkeys([*wanted.prompts, *followed.names.values()]))
+        colours = dict(zip(prompts, palette(prompts), strict=True))
         # Labels of one section chosen from a stack are no volume.
-        solid = "Z" in selection.free and selection.at.get("Z") is None and frames.sizes[1] > 1
+        solid = "Z" in chosen.free and chosen.at.get("Z") is None and frames.sizes[1] > 1
         made = Export(
             followed.values,
-            selection.axes,
+            chosen.axes,
             followed.names,
+            by_label(followed.names, colours, wanted.paint.instances),
+            spacing,
+            unit,
             source=image,
             model=wanted.model,
-            rows=tuple(measure_stack(frames, followed.names, solid=solid)),
-            columns=stack_columns(frames, solid=solid),
+            rows=tuple(measure_stack(frames, followed.names, spacing=spacing, unit=unit, solid=solid)),
+            columns=stack_columns(frames, spacing=spacing, unit=unit, solid=solid),
+            downsampling=coarser,
         )
         export(made, output, overwrite)
         typer.echo(str(output))

@@ -14,7 +14,7 @@ from napari_biomedparse.engine.preprocess import ImageError, check_image, check_
 from napari_biomedparse.io.readers import lazy_pixels, open_reader
 from napari_biomedparse.io.reading import ReadError as ReadError
 from napari_biomedparse.io.reading import first_line
-from napari_biomedparse.io.sizes import pixel_sizes
+from napari_biomedparse.io.sizes import pixel_sizes, time_step
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,31 @@ def read_array(path: str | Path, axes: str, rgb: bool = False, level: int = 0) -
     if lost or ("S" in counts) != rgb:
         raise ReadError(f"{path} has the axes {order}, not {axes}{' and colours' if rgb else ''}.")
     return array
+
+
+def sizes_of(path: str | Path) -> tuple[dict[str, float], str | None]:
+    """Return the distance between pixels of a file's finest level along Z, Y and X, their unit, and along T in seconds.
+
+    Parameters
+    ----------
+    path
+        Any file that bioio and its installed plug-ins read.
+
+    Returns
+    -------
+    tuple
+        Sizes by axis, as far as the file says, and the unit's short name, or None without any.
+
+    Raises
+    ------
+    ReadError
+        If the file is unreadable.
+    """
+    path = Path(path)
+    image = open_reader(path)
+    spacing, unit = pixel_sizes(path, image)
+    step = time_step(path, image)
+    return spacing | ({"T": step} if step else {}), unit
 
 
 def _index(path: Path, image: Any, name: str, given: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from napari_biomedparse.ontology.lookup import colour_of
@@ -47,6 +47,21 @@ def shade(colour: RGBA, number: int) -> RGBA:
     hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
     moved = lightness + _SPREAD * (2 * ((number * _GOLDEN) % 1) - 1)
     return (*colorsys.hls_to_rgb(hue, min(0.92, max(0.18, moved)), saturation), alpha)
+
+
+def by_label(names: Mapping[int, str], colours: Mapping[str, RGBA], separate: bool) -> dict[int, RGBA]:
+    """Return the colour of each label.
+
+    Parameters
+    ----------
+    names
+        Label -> prompt.
+    colours
+        Prompt -> colour.
+    separate
+        Whether labels are separate objects, each in a shade of its prompt's colour.
+    """
+    return {label: shade(colours[prompt], label) if separate else colours[prompt] for label, prompt in names.items()}
 
 
 def _rgba(colour: str) -> RGBA:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_biomedparse.ontology.palette import RGBA, shade
+from napari_biomedparse.ontology.palette import RGBA, by_label
 
 
 def label_colours(
@@ -26,8 +26,6 @@ def label_colours(
         Whether values are separate objects, each in a shade of its prompt's colour.
     """
     clear = (0.0, 0.0, 0.0, 0.0)
-    table: dict[int | None, RGBA] = {None: clear, 0: clear}
-    for value, prompt in names.items():
-        own = colours[prompt]
-        table[value] = clear if prompt in hidden else shade(own, value) if separate else own
+    shown = {value: prompt for value, prompt in names.items() if prompt not in hidden}
+    table = dict.fromkeys([None, 0, *names], clear) | by_label(shown, colours, separate)
     return DirectLabelColormap(color_dict=table)

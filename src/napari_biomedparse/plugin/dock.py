@@ -100,7 +100,7 @@ class ParseDock(QWidget):
         self.buttons = ActionsBox()
         self.reading = ReadingBox(viewer)
         self.disk = DiskBox()
-        self.finetune = FinetunePanel(viewer)
+        self.finetune = FinetunePanel(viewer, device=lambda: self.models.device_name)
         self.status = named(QLabel(), "status", "State of the plugin")
         self.status.setWordWrap(True)
 

@@ -14,7 +14,7 @@ from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.io.durable import put, tidy
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock
 from napari_biomedparse.io.partial import clear_beside
-from napari_biomedparse.ontology.palette import palette, shade
+from napari_biomedparse.ontology.palette import by_label, palette
 from napari_biomedparse.scale import tasks
 from napari_biomedparse.scale.job import Job, key_of
 from napari_biomedparse.scale.numbering import Numbering, adjoin, merge
@@ -220,10 +220,7 @@ def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[in
     named = prompts if paint.instances else dict(enumerate(job.prompts, start=1))
     named = named if len(named) <= MOST_NAMED else {}
     about = {"recipe": job.recipe.as_json(), "model": job.recipe.model, "modality": job.modality}
-    by_label = {
-        value: shade(colours[prompt], value) if paint.instances else colours[prompt] for value, prompt in named.items()
-    }
-    store.finish(named, by_label, spacing, image.unit, job.name, colours, about)
+    store.finish(named, by_label(named, colours, paint.instances), spacing, image.unit, job.name, colours, about)
     job.scratch.clear()
     return Finished(job, counts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -56,6 +56,8 @@ class FinetunePanel(QWidget):
         The viewer whose layers are listed.
     start
         How work is done in the background.
+    device
+        Tells which device to train on.
     parent
         Parent widget.
     """
@@ -63,10 +65,16 @@ class FinetunePanel(QWidget):
     saved = Signal(str)
     """Emitted with the name of a new model."""
 
-    def __init__(self, viewer: ViewerModel, start: StartWork = start_thread, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        start: StartWork = start_thread,
+        device: Callable[[], str] = lambda: "auto",
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("finetune")
-        self._start_work = start
+        self._start_work, self._device = start, device
         self._job: Job | None = None
         self._stopping, self._left = Event(), False
         # A new model that is not saved yet, and what is said of it.
@@ -200,7 +208,7 @@ class FinetunePanel(QWidget):
         prompts = meanings(values, names_of(labels), words)
         base, method, steps = self.base.currentData(), self.method.currentData(), self.steps.value()
         self._stopping = Event()
-        return _training(planes, prompts, modality_of(labels), base, method, steps, self._stopping)
+        return _training(planes, prompts, modality_of(labels), base, method, steps, self._device(), self._stopping)
 
     def _seen(self, event: Any) -> None:
         if isinstance(event, Finished):
@@ -275,6 +283,7 @@ def _training(
     base: str,
     method: Literal["frozen", "adapters"],
     steps: int,
+    device: str,
     stopping: Event,
 ) -> Work:
     def work() -> Generator[Any, None, None]:
@@ -283,7 +292,8 @@ def _training(
         from napari_biomedparse.weights import locate
 
         pictures = [Picture(pixels, numbers, prompts, modality) for pixels, numbers in planes]
-        run = finetune(pictures, locate(base), own_models_folder(), FinetuneConfig(method=method, steps=steps))
+        config = FinetuneConfig(method=method, steps=steps, device=device)
+        run = finetune(pictures, locate(base), own_models_folder(), config)
         tuned = None
         while tuned is None and not stopping.is_set():
             try:

@@ -88,7 +88,10 @@ def test_every_control_has_a_name_and_a_description(dock):
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_nothing_is_cut_off_at_300_pixels(viewer, dock, qtbot, theme):
     viewer.theme = theme
+    dock.chips.set_prompts(["nuclleft heart ventricle", "W" * 40, "anterior part of the hippocampus"])
+    dock.controller.refuse("There is no file " + "W" * 80)
     qtbot.wait(50)
+    assert "W" * 80 in dock.status.text()
     scroll = dock.findChild(QScrollArea)
     inner = scroll.widget().minimumSizeHint().width()
     assert inner + scroll.verticalScrollBar().sizeHint().width() <= 300

@@ -103,6 +103,8 @@ class ParseDock(QWidget):
         self.finetune = FinetunePanel(viewer, device=lambda: self.models.device_name)
         self.status = named(QLabel(), "status", "State of the plugin")
         self.status.setWordWrap(True)
+        # The path of a file must not widen the dock.
+        self.status.setMinimumWidth(1)
 
     def _lay_out(self) -> None:
         form = QFormLayout()

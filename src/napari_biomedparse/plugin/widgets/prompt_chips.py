@@ -14,8 +14,8 @@ from napari_biomedparse.ontology import Resolution, resolve
 from napari_biomedparse.ontology.phrases import templates
 from napari_biomedparse.plugin.widgets.prompt_line import PromptLine
 
-# Letters of a prompt that a chip shows; its tooltip shows all.
-LETTERS = 26
+# Pixels of a chip that its words may take, so that it fits into a dock of 300; its tooltip shows all of them.
+WIDTH = 120
 # Terms offered in place of one that is not known.
 NEAREST = 3
 
@@ -143,7 +143,7 @@ class PromptChips(QWidget):
             chip.deleteLater()
         before = self.line.previousInFocusChain()
         for prompt, known in self._shown:
-            chip = PromptChip(prompt, known)
+            chip = PromptChip(prompt, known, self._chips)
             chip.removed.connect(self._remove)
             self._flow.addWidget(chip)
             chip.show()
@@ -219,7 +219,7 @@ class PromptChip(QWidget):
         description = prompt if known else f"{prompt}: not a known term, so less certain"
         self.setAccessibleName(description)
         self.setToolTip(description)
-        shown = prompt if len(prompt) <= LETTERS else f"{prompt[: LETTERS - 1]}…"
+        self._words = QLabel(self)
         self.button = _RemoveButton(self)
         self.button.setAccessibleName(f"Remove {prompt}")
         self.button.setToolTip(f"Remove {prompt}")
@@ -227,8 +227,22 @@ class PromptChip(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(7, 2, 3, 2)
         layout.setSpacing(3)
-        layout.addWidget(QLabel(shown if known else f"{shown} ?"))
+        layout.addWidget(self._words)
+        if not known:
+            layout.addWidget(QLabel("?"))
         layout.addWidget(self.button)
+        self._write()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Write the words anew in another font."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._write()
+
+    def _write(self) -> None:
+        self._words.ensurePolished()
+        fitting = self._words.fontMetrics().elidedText(self.prompt, Qt.TextElideMode.ElideRight, WIDTH)
+        self._words.setText(fitting)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
         """Draw the frame and a shade of the text's colour, which suits light and dark themes."""
@@ -280,6 +294,8 @@ class _Links(QLabel):
     def __init__(self) -> None:
         super().__init__()
         self.setWordWrap(True)
+        # A word without end must not widen the dock.
+        self.setMinimumWidth(1)
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setTextInteractionFlags(
             Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard

@@ -161,12 +161,14 @@ def _bar() -> Any:
             def tell(progress: Any) -> None:
                 task = bar.tasks[0]
                 pace = progress.looked / task.elapsed / 1e6 if task.elapsed else 0.0
+                digits = 0 if progress.pixels >= 1e7 else 1
+                looked, pixels = (f"{count / 1e6:.{digits}f}" for count in (progress.looked, progress.pixels))
                 bar.update(
                     line,
                     description=f"{progress.finished}/{progress.images} images",
                     completed=progress.looked,
                     total=progress.pixels or None,
-                    pace=f"{progress.looked / 1e6:.0f}/{progress.pixels / 1e6:.0f} Mpx, {pace:.2f} Mpx/s",
+                    pace=f"{looked}/{pixels} Mpx, {pace:.2f} Mpx/s",
                 )
 
             yield tell

@@ -55,6 +55,18 @@ def test_a_slide_in_czi_has_levels_and_its_colours(tile, tmp_path, rng):
     assert (read_array(tmp_path / "slide.czi", "YX", rgb=True).compute() == picture).all()
 
 
+def test_levels_of_a_czi_of_odd_sides_are_rounded_up(tmp_path, rng):
+    pytest.importorskip("bioio_czi")
+    picture = np.kron(rng.integers(0, 255, (7, 10, 3), dtype=np.uint8), np.ones((300, 300, 1), np.uint8))[:2003, :2985]
+    write_slide(tmp_path / "slide.czi", picture, 700, corner=(0, 0))
+    opened = open_image(tmp_path / "slide.czi")
+    assert [level.shape[:2] for level in opened.levels] == [(2003, 2985), (1002, 1493), (501, 747)]
+    for number, level in enumerate(opened.levels[1:], start=1):
+        found, wanted = level.compute(), picture[:: 2**number, :: 2**number]
+        # Of the tiles' borders, which the library rounds as well, a row may be the neighbour's.
+        assert (found == wanted).all(axis=2).mean() > 0.99
+
+
 def test_without_zeiss_library_colours_are_refused(tmp_path, rng, monkeypatch):
     pytest.importorskip("bioio_czi")
     write_slide(tmp_path / "slide.czi", rng.integers(0, 255, (60, 70, 3), dtype=np.uint8), tile=100, corner=(0, 0))

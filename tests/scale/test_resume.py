@@ -131,6 +131,15 @@ def test_what_is_damaged_is_made_anew(begin, undisturbed, calls, damage):
     assert calls == [5]
 
 
+def test_a_damaged_record_of_the_image_costs_nothing(begin, undisturbed, calls):
+    job = begin("out")
+    stop(job, 6)
+    (record,) = (job.scratch.folder / "input").iterdir()
+    record.write_bytes(b"")
+    assert_like(done(job), undisturbed)
+    assert calls == [4]
+
+
 def test_a_file_that_was_half_written_is_no_obstacle(begin, undisturbed):
     job = begin("out")
     stop(job, 5)

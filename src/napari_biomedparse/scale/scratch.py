@@ -65,6 +65,10 @@ class Scratch:
         except KeyError:
             return None
 
+    def has(self, step: str, key: str) -> bool:
+        """Return whether arrays were kept, whatever has become of them."""
+        return self._file(step, key).exists()
+
     def clear(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)

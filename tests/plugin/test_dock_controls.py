@@ -327,3 +327,8 @@ def test_the_recipe_lies_in_the_layer(viewer, dock, qtbot, small):
     assert recipe["prompts"] == ["nuclei"]
     assert about["names"] == {1: "nuclei"}
     assert about["modality"] == "Fluorescence Microscopy-Cell"
+    cut = about["tiles"]["cell"]
+    assert cut["zoom"] > 1
+    side, step = cut["height"], cut["height"] - cut["overlap"]
+    rows, columns = (1 + max(0, -(-(length - side) // step)) for length in small.shape)
+    assert cut["count"] == rows * columns

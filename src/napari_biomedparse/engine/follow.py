@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ from napari_biomedparse.engine.stack import Stack
 if TYPE_CHECKING:
     from napari_biomedparse.engine.predictor import Predictor
 
+# Scale of objects -> how a plane was cut for them.
+Tiles = Mapping[str, Mapping[str, float | None]]
+
 # Share of the time that telling of unfinished planes may take.
 TELLING = 0.1
 
@@ -33,12 +37,16 @@ class Progress(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What was found on a plane; or, not ``whole``, on the part of it that was looked at so far."""
+    """What was found on a plane; or, not ``whole``, on the part of it that was looked at so far.
+
+    ``tiles`` tells for each scale of objects how the plane was cut, see :attr:`.views.View.summary`.
+    """
 
     place: Place
     modality: str | None
     masks: tuple[KeptMask, ...]
     whole: bool = True
+    tiles: Tiles = MappingProxyType({})
 
 
 def look(
@@ -101,7 +109,8 @@ def look(
         p_values: list[float | None] = [None] * len(masks)
         if modality is not None and (found := known_modality(predictor, modality)):
             p_values = predictor.presences(image, masks, found)
-        yield Seen(place, modality, tuple(keep(mask, p) for mask, p in zip(masks, p_values, strict=True)))
+        tiles: Tiles = {scale: view.summary for scale, view in image.views.items()}
+        yield Seen(place, modality, tuple(keep(mask, p) for mask, p in zip(masks, p_values, strict=True)), tiles=tiles)
 
 
 def guess_kind(predictor: Predictor, image: Any, must: bool) -> str | None:
@@ -137,6 +146,7 @@ class Findings:
     recognized: bool
     planes: dict[Place, tuple[KeptMask, ...]] = field(default_factory=dict)
     modality: str | None = None
+    tiles: Tiles = field(default_factory=dict)
     _judged: dict[Place, tuple[object, dict[str, Outcome]]] = field(default_factory=dict, repr=False)
 
     def add(self, seen: Seen) -> None:
@@ -144,7 +154,7 @@ class Findings:
         # A new table each time: whoever goes through the old one in another thread is not disturbed.
         self.planes = {**self.planes, seen.place: seen.masks}
         self._judged.pop(seen.place, None)
-        self.modality = seen.modality
+        self.modality, self.tiles = seen.modality, seen.tiles or self.tiles
 
     @property
     def prompts(self) -> list[str]:

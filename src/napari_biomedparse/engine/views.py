@@ -37,6 +37,13 @@ class View:
         """All tiles."""
         return [tile for batch in self.batches for tile in batch]
 
+    @property
+    def summary(self) -> dict[str, float | None]:
+        """How many tiles there are, height, width and overlap of one in pixels, and its enlargement (None: to fit)."""
+        tiles = self.tiles
+        height, width = (tiles[0].height, tiles[0].width) if tiles else (0, 0)
+        return {"count": len(tiles), "height": height, "width": width, "overlap": self.overlap, "zoom": self.zoom}
+
 
 @dataclass
 class EncodedImage:

@@ -127,7 +127,8 @@ class Result:
 
     def describe(self, viewer: ViewerModel) -> None:
         """Fill the layers' tables and recipes."""
-        about = {"modality": self.findings.modality, "review": dict(self.review)}
+        tiles = {scale: dict(cut) for scale, cut in self.findings.tiles.items()}
+        about = {"modality": self.findings.modality, "review": dict(self.review), "tiles": tiles}
         table = self.table()
         for group, entry in self.layers.items():
             if entry.layer in viewer.layers:

@@ -15,6 +15,7 @@ from napari_biomedparse.io.reading import AXES, ReadError, first_line, lazy_arra
 
 # Pixels of a chunk's side, and of the longer side of the coarsest level.
 SIDE = 1024
+_DTYPES = {"Gray8": np.uint8, "Gray16": np.uint16, "Gray32Float": np.float32}
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,3 @@ def tiled_levels(path: Path, number: int, axes: str, counts: Mapping[str, int]) 
         levels.append(lazy_array(_Level(path, scene, corner, size, factor, starts), chunks, dtype))
         factor *= 2
     return levels
-
-
-_DTYPES = {"Gray8": np.uint8, "Gray16": np.uint16, "Gray32Float": np.float32}

@@ -70,10 +70,8 @@ def tiled_levels(path: Path, number: int, axes: str, counts: Mapping[str, int]) 
     Returns
     -------
     list
-        Empty where the file is no CZI, Zeiss's library is not installed, or its axes are not these.
+        Empty where Zeiss's library is not installed, or the file's axes are not these.
     """
-    if path.suffix.lower() != ".czi":
-        return []
     try:
         from pylibCZIrw import czi
     except ImportError:

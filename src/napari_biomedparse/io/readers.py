@@ -102,18 +102,23 @@ def lazy_pixels(path: Path, image: Any, axes: str, **at: int) -> Any:
     ReadError
         If its colours cannot be had.
     """
-    if path.suffix.lower() == ".czi":
-        counts = {axis: int(image.dims[axis][0]) for axis in image.dims.order}
-        found = "".join(axis for axis in AXES if axis in axes or axis in at)
-        levels = czi.tiled_levels(path, image.current_scene_index, found + ("S" if "S" in axes else ""), counts)
-        if levels:
-            return levels[0][tuple(at.get(axis, slice(None)) for axis in found)]
-        if "S" in axes:
-            # What bioio-czi 3 gives here lazily is blue first, or one colour three times.
-            raise ReadError(
-                f"{path} cannot be read with its colours: pip install pylibCZIrw, or export it as OME-TIFF."
-            )
+    found = "".join(axis for axis in AXES if axis in axes or axis in at)
+    levels = _czi_levels(path, image, found + ("S" if "S" in axes else ""))
+    if levels:
+        return levels[0][tuple(at.get(axis, slice(None)) for axis in found)]
     return image.get_image_dask_data(axes, **at)
+
+
+def _czi_levels(path: Path, image: Any, axes: str) -> list[Any]:
+    """Return the levels of a CZI's scene, none of another file's."""
+    if path.suffix.lower() != ".czi":
+        return []
+    counts = {axis: int(image.dims[axis][0]) for axis in image.dims.order}
+    levels = czi.tiled_levels(path, image.current_scene_index, axes, counts)
+    if not levels and "S" in axes:
+        # What bioio-czi 3 gives lazily is blue first, or one colour three times.
+        raise ReadError(f"{path} cannot be read with its colours: pip install pylibCZIrw, or export it as OME-TIFF.")
+    return levels
 
 
 def _read_by_plane(image: Any) -> None:
@@ -127,8 +132,9 @@ def _opened(path: Path, scene: str | None, index: int, image: Any) -> OpenedImag
     axes = "".join(axis for axis in AXES if axis in "YX" or counts.get(axis, 1) > 1)
     colours = counts.get("S", 0)
     wanted = axes + ("S" if colours else "")
-    levels = tiff.tiled_levels(path, index, wanted, counts) or czi.tiled_levels(path, index, wanted, counts)
-    levels = levels or _levels(path, image, wanted)
+    levels = (
+        tiff.tiled_levels(path, index, wanted, counts) or _czi_levels(path, image, wanted) or _levels(image, wanted)
+    )
     rgb = colours in (3, 4)
     if colours and not rgb:
         levels = [level[..., 0] for level in levels]
@@ -150,12 +156,12 @@ def _counts(path: Path, image: Any) -> dict[str, int]:
     return counts
 
 
-def _levels(path: Path, image: Any, axes: str) -> list[Any]:
+def _levels(image: Any, axes: str) -> list[Any]:
     levels = []
     for level in getattr(image, "resolution_levels", (0,)):
         if hasattr(image, "set_resolution_level"):
             image.set_resolution_level(level)
-        levels.append(lazy_pixels(path, image, axes))
+        levels.append(image.get_image_dask_data(axes))
     if hasattr(image, "set_resolution_level"):
         image.set_resolution_level(0)
     return levels

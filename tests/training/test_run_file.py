@@ -76,6 +76,8 @@ def test_what_is_written_is_read_back(tmp_path, tiny_config, name):
         ({"train": {"sampling": {"weights": {"A": 0}}}}, "sampling.weights must be from 0.001 to 1000, not 0"),
         ({"train": {"sampling": {"tile_zoom": [1]}}}, r"tile_zoom must be a list of 2 values, not \[1\]"),
         ({"train": {"sampling": {"tile_zoom": [2, 1]}}}, "the smaller, then the larger"),
+        ({"train": {"sampling": {"recolour": [0.5, 0.1]}}}, "recolour must be the smaller, then the larger"),
+        ({"train": {"sampling": {"recolour": [0, 3]}}}, "sampling.recolour must be from 0 to 2, not 3"),
         ({"train": {"sampling": {"weights": {"A": 1, "B": float("nan")}}}}, "sampling.weights must be from .* not nan"),
         ({"train": {"milestones": [0.9, 0.1]}}, "milestones must rise"),
         ({"train": {"freeze": "text_encoder"}}, "train.freeze must be a list, not 'text_encoder'"),

@@ -82,6 +82,17 @@ def test_grey_stays_grey_and_padding_black():
         assert 0 < varied[:, 12:].min() <= varied.max() <= 255
 
 
+def test_variation_grows_with_its_strength_and_none_changes_nothing():
+    image = torch.rand(3, 40, 40) * 200 + 20
+
+    def change(strength: float) -> float:
+        varied = [recolour(image, np.random.default_rng(seed), strength) for seed in range(12)]
+        return float(torch.stack([(each - image).abs().mean() for each in varied]).mean())
+
+    assert change(0) < 1e-3
+    assert 1 < change(0.2) < 0.7 * change(1)
+
+
 def test_touching_objects_have_separate_cores():
     y, x = np.mgrid[:40, :70]
     numbers = np.where(np.hypot(y - 20, x - 20) < 14, 1, 0)

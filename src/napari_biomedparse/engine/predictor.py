@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_biomedparse.engine.cache import Cache
 from napari_biomedparse.engine.decode import decode, probabilities
 from napari_biomedparse.engine.device import Precision, arithmetic, check_precision, choose_device
+from napari_biomedparse.engine.meta_objects import encode_meta_objects, rank_meta_objects
 from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
 from napari_biomedparse.engine.presence import presence_in
@@ -27,14 +28,7 @@ from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.model.mask_decoder import ImageFeatures
 from napari_biomedparse.model.text_encoder import TextFeatures
-from napari_biomedparse.ontology import (
-    RecognitionTable,
-    Scale,
-    find_object,
-    meta_objects,
-    normalise,
-    scale_of,
-)
+from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, normalise, scale_of
 from napari_biomedparse.weights import locate
 
 # Encodings are kept for further prompts while they fit in this many bytes.
@@ -295,8 +289,8 @@ class Predictor:
         Returns
         -------
         list of dict
-            Meta-object -> probability, most probable first, one per prompt in order. The published training shifted its
-            classes by one, which is undone here; its class "other" is the same as none and stands for both.
+            Meta-object -> probability, most probable first, one per prompt in order: see
+            :func:`~napari_biomedparse.engine.meta_objects.rank_meta_objects`.
 
         Raises
         ------
@@ -308,18 +302,14 @@ class Predictor:
         self.check_meta_objects()
         check_prompts(prompts)
         encoded = image if isinstance(image, EncodedImage) else self.encode(image, scales=())
-        names = meta_objects()
+        if self._classes is None:
+            self._classes = encode_meta_objects(self.model)
+        view = encoded.view("organ", self.model.config)
+        features, _ = self._features(encoded, view, view.batches[0])
         with torch.inference_mode():
-            if self._classes is None:
-                self._classes = self.model.encode_classes([*names, "background"])
-            view = encoded.view("organ", self.model.config)
-            features, _ = self._features(encoded, view, view.batches[0])
-            text = self._encode_text(prompts)
-            parts = decode(self.model, features, text, self.precision, self.device)
+            parts = decode(self.model, features, self._encode_text(prompts), self.precision, self.device)
             found = torch.cat([decoded.text[0] for decoded in parts])
-            probabilities = self.model.classify(found, self._classes)[:, 1:].tolist()
-        rows = [dict(zip(names, row, strict=True)) for row in probabilities]
-        return [dict(sorted(row.items(), key=lambda entry: -entry[1])) for row in rows]
+        return rank_meta_objects(self.model, found, self._classes)
 
     def check_meta_objects(self) -> None:
         """Refuse :meth:`classify` before anything is computed.

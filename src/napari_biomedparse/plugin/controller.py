@@ -16,7 +16,6 @@ from napari_biomedparse.engine.recognition import LIMIT
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.engine.stack import Stack
-from napari_biomedparse.ontology import find_object
 from napari_biomedparse.ontology.palette import PaletteKind
 from napari_biomedparse.plugin.counting import measure_of, table_of
 from napari_biomedparse.plugin.mixing import Joined, common_path, find_in_file, recorded, source_of, stack_again
@@ -25,6 +24,7 @@ from napari_biomedparse.plugin.planning import Pace, nearest_first, shown_place,
 from napari_biomedparse.plugin.result import Result, Review
 from napari_biomedparse.plugin.rows import ResultRow
 from napari_biomedparse.plugin.selecting import Choices
+from napari_biomedparse.plugin.sentence import sentence_of
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork
 
 if TYPE_CHECKING:
@@ -340,35 +340,14 @@ class Controller:
         else:
             seconds = monotonic() - self._began
             self._pace.end(sum(mask.shape[0] * mask.shape[1] for mask, *_ in result.findings.planes.values()))
-            self.said.emit(self._sentence(result) + f" ({seconds:.1f} s)", False)
+            measure = measure_of(result.image, result.findings.stack)
+            self.said.emit(f"{sentence_of(result, result.rows(measure))} ({seconds:.1f} s)", False)
         self.ended.emit()
         # Planes that were finished before the settings were changed still have the old ones.
         if result.layers and result.recipe.paint != self._painted_first:
             self._repaint(result)
         elif failure is None:
             self._settled = result, result.recipe
-
-    def _sentence(self, result: Result) -> str:
-        rows = result.rows(measure_of(result.image, result.findings.stack))
-        by_state: dict[str, list[str]] = {}
-        for row in rows:
-            words = row.prompt if row.state == "not found" else f"{row.prompt} ({row.probability:.2f})"
-            by_state.setdefault(row.state, []).append(words)
-        sentences = []
-        if result.recipe.recognizes:
-            sentences.append(f"{result.findings.modality}{' (guessed)' if result.guesses else ''}.")
-        for state, names in by_state.items():
-            few = names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
-            sentences.append(f"{state.capitalize()}: {', '.join(few)}.")
-        masks = [mask for planes in result.findings.planes.values() for mask in planes]
-        deaf = list(dict.fromkeys(mask.prompt for mask in masks if not mask.depends_on_words))
-        unknown = [prompt for prompt in result.recipe.prompts if find_object(prompt) is None]
-        sentences += [f"Does not depend on your words: {', '.join(deaf)}."] if deaf else []
-        sentences += [f"Not in the vocabulary, so less certain: {', '.join(unknown)}."] if unknown else []
-        overlap = sum(plane.overlap for plane in result.painted.values())
-        if overlap:
-            sentences.append(f"{overlap} pixels were claimed by several; {self.paint.rule} has them.")
-        return " ".join(sentences)
 
     def _repaint(self, result: Result) -> None:
         """Paint all planes anew in the background; what was being painted before comes to nothing."""

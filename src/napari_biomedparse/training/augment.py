@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -71,21 +72,36 @@ def move(layers: Tensor, size: int, place: Placement, rng: np.random.Generator) 
     return F.grid_sample(layers[None], grid[None], mode="bilinear", align_corners=False)[0]
 
 
-def recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Vary how (3, H, W) in 0-255 was taken: light, contrast, colours, focus, noise; grey and padding stay so."""
+def recolour(image: Tensor, rng: np.random.Generator, strength: float = 1.0) -> Tensor:
+    """Vary how an image was taken: light, contrast, colours, focus, noise; what is grey or padding stays so.
+
+    Parameters
+    ----------
+    image
+        float (3, H, W), values 0-255.
+    rng
+        For the variation.
+    strength
+        Factor on the spread of light, contrast and colours, and on how often light is made uneven, focus and noise
+        are added; 0 changes nothing.
+    """
     grey = bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
-    gamma, gain, offset = np.exp(rng.normal(0, 0.35)), np.exp(rng.normal(0, 0.2)), rng.normal(0, 12)
-    balance = torch.from_numpy(np.exp(rng.normal(0, 0.0 if grey else 0.1, 3))).float()[:, None, None]
+
+    def factor(spread: float, count: int | None = None) -> NDArray[np.float64]:
+        return np.exp(rng.normal(0, strength * spread, count))
+
+    gamma, gain, offset = factor(0.35), factor(0.2), rng.normal(0, strength * 12)
+    balance = torch.from_numpy(factor(0.0 if grey else 0.1, 3)).float()[:, None, None]
     if not grey:
         mean = image.mean(dim=0, keepdim=True)
-        image = mean + (image - mean) * np.exp(rng.normal(0, 0.25))
+        image = mean + (image - mean) * factor(0.25)
     varied: Tensor = 255 * (image / 255).clamp(0, 1) ** gamma * gain * balance + offset
-    if rng.random() < 0.3:
+    if rng.random() < strength * 0.3:
         varied = varied * _smooth(rng, 0.2, image.shape[1:]).exp()
-    if rng.random() < 0.25:
+    if rng.random() < strength * 0.25:
         coarse = F.interpolate(varied[None], scale_factor=float(rng.uniform(0.35, 0.9)), mode="area")
         varied = F.interpolate(coarse, size=image.shape[1:], mode="bilinear", align_corners=False)[0]
-    if rng.random() < 0.3:
+    if rng.random() < strength * 0.3:
         noise = torch.from_numpy(rng.normal(0, rng.uniform(2, 14), image[:1].shape if grey else image.shape)).float()
         varied = varied + noise
     return varied.clamp(0, 255) * (image.amax(dim=0) > 0)

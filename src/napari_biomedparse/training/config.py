@@ -133,9 +133,10 @@ class TrainConfig:
             raise ConfigError(f"A batch of {self.batch} images cannot be cut into {self.parts} equal parts.")
         if list(self.milestones) != sorted(self.milestones):
             raise ConfigError(f"milestones must rise, not {list(self.milestones)}.")
-        for name, pair in (("tile_zoom", self.sampling.tile_zoom), ("organ_zoom", self.sampling.organ_zoom)):
+        for name in ("tile_zoom", "organ_zoom", "recolour"):
+            pair = getattr(self.sampling, name)
             if pair[0] > pair[1]:
-                raise ConfigError(f"sampling.{name} must be the smaller, then the larger enlargement, not {pair}.")
+                raise ConfigError(f"sampling.{name} must be the smaller, then the larger value, not {pair}.")
         for part in (*self.freeze, *self.adapters.parts):
             if part not in PARTS:
                 raise ConfigError(f"There is no part {part!r} of the network; the parts are {', '.join(PARTS)}.")
@@ -179,6 +180,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sampling.tile_zoom": (0.01, 100),
     "sampling.organ_zoom": (0.01, 100),
     "sampling.bend": (0, 1),
+    "sampling.recolour": (0, 2),
     "sampling.centred": (0, 1),
 }
 

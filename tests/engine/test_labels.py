@@ -86,6 +86,23 @@ def test_cores_part_what_distance_cannot_and_tell_what_is_an_object():
     assert np.array_equal(split_instances(mask, cores=np.zeros_like(cores)), split_instances(mask))
 
 
+@pytest.mark.parametrize(("waist", "objects"), [(4, 2), (14, 1)])
+def test_an_inner_part_with_a_narrow_waist_is_that_of_two_objects(waist, objects):
+    mask = np.zeros((40, 80), bool)
+    mask[5:35, 5:75] = True
+    cores = np.zeros(mask.shape, np.float32)
+    cores[12:28, 10:34] = cores[12:28, 46:70] = 0.9
+    cores[20 - waist // 2 : 20 + waist // 2, 34:46] = 0.9
+    found = split_instances(mask, cores=cores)
+    assert found.max() == objects
+    assert ((found > 0) == mask).all()
+    if objects == 2:
+        assert found[20, 36] != found[20, 44]
+    # Rough edges do not part anything.
+    cores[12, 10:70:3] = cores[27, 10:70:4] = 0
+    assert split_instances(mask, cores=cores).max() == objects
+
+
 def test_instances_of_real_nuclei_match_the_annotation(predictor, fluorescence):
     pixels, _, truth = fluorescence
     masks = predictor.segment(pixels, ["nuclei"])

@@ -14,8 +14,12 @@ from skimage.segmentation import watershed
 
 # Probability above which a pixel belongs to an object's inner part, and the pixels by which it is smoothed before; both
 # chosen on training images of nuclei.
-CORE = 0.5
+CORE = 0.4
 CORE_BLUR = 1.0
+# Two inner parts that touch are those of two objects where the bridge between them is less deep than this share of the
+# lesser one; depths are smoothed by so many pixels before. Chosen in the same way.
+BRIDGE = 0.6
+DEPTH_BLUR = 0.7
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,10 @@ def split_instances(
 ) -> NDArray[np.int32]:
     """Give each object of a mask a number; touching ones are cut.
 
-    Where a model has found the objects' inner parts, each of these is an object, the cut lies where they are least
-    probable, and what has no inner part is none. Otherwise objects are cut where the distance to the border is least:
-    seeds are the peaks of the distance transform, smoothed and kept apart in proportion to the typical object's radius,
-    so that the same rule holds for small and large objects.
+    Where a model has found the objects' inner parts, each of these is an object, or several if it has a narrow waist;
+    the cut lies where they are least probable, and what has no inner part is none. Otherwise objects are cut where the
+    distance to the border is least: seeds are the peaks of the distance transform, smoothed and kept apart in
+    proportion to the typical object's radius, so that the same rule holds for small and large objects.
 
     Parameters
     ----------
@@ -98,7 +102,7 @@ def split_instances(
     smooth = None if cores is None else gaussian(cores, sigma=CORE_BLUR, preserve_range=True)
     learned = smooth is not None and (typical.learned if typical else bool((filled & (smooth > CORE)).any()))
     if smooth is not None and learned:
-        landscape, seeds = distance * smooth, label(filled & (smooth > CORE)).astype(np.int32)
+        landscape, seeds = distance * smooth, _inner_parts(filled & (smooth > CORE))
     else:
         landscape, seeds = _by_distance(components, distance, probability, typical.radius if typical else None)
         # Components too small or too flat for a peak keep one seed of their own.
@@ -107,6 +111,38 @@ def split_instances(
         for component, place in zip(empty, ndi.maximum_position(distance, components, empty), strict=True):
             seeds[place] = found + component
     return _renumbered(watershed(-landscape, seeds, mask=filled), min_area)
+
+
+def _inner_parts(inner: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the numbered inner parts of objects; one with a narrow waist is that of two objects that touch."""
+    depth = gaussian(ndi.distance_transform_edt(inner), sigma=DEPTH_BLUR, preserve_range=True) * inner
+    peaks = peak_local_max(depth, min_distance=1, threshold_abs=0, exclude_border=False)
+    seeds = np.zeros(inner.shape, np.int32)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    regions = watershed(-depth, seeds, mask=inner)
+    # Deepest bridges first, so that a part is never judged by a small piece of it.
+    owner, deepest = np.arange(len(peaks) + 1), np.append(0, depth[tuple(peaks.T)])
+    for one, other, bridge in _bridges(regions, depth):
+        lesser, greater = sorted((owner[one], owner[other]), key=lambda region: deepest[region])
+        if lesser != greater and bridge > BRIDGE * deepest[lesser]:
+            owner[owner == lesser] = greater
+    numbered: NDArray[np.int32] = owner.astype(np.int32)[regions]
+    return numbered
+
+
+def _bridges(regions: NDArray[np.int32], depth: NDArray[np.float64]) -> list[tuple[int, int, float]]:
+    """Return the pairs of regions that touch, with the greatest depth at which one passes from one to the other."""
+    pairs, depths = [], []
+    for axis in (0, 1):
+        numbers, values = np.moveaxis(regions, axis, 0), np.moveaxis(depth, axis, 0)
+        touch = (numbers[:-1] != numbers[1:]) & (numbers[:-1] > 0) & (numbers[1:] > 0)
+        pairs.append(np.sort(np.stack([numbers[:-1][touch], numbers[1:][touch]], axis=-1), axis=-1))
+        depths.append(np.minimum(values[:-1], values[1:])[touch])
+    unique, place = np.unique(np.concatenate(pairs), axis=0, return_inverse=True)
+    bridges = np.zeros(len(unique))
+    np.maximum.at(bridges, place.ravel(), np.concatenate(depths))
+    order = np.argsort(-bridges, kind="stable")
+    return [(int(unique[n, 0]), int(unique[n, 1]), float(bridges[n])) for n in order]
 
 
 def _by_distance(

@@ -239,6 +239,15 @@ def test_script_and_command_give_the_same_labels(viewer, dock, qtbot, small, pre
     assert recipe.as_json() in command
 
 
+def test_the_script_of_a_sample_names_its_file(viewer, dock, qtbot, tmp_path, monkeypatch):
+    viewer.open_sample("napari-biomedparse", "fluorescent_nuclei")
+    parse(dock, qtbot)
+    click(dock, qtbot, "copy_script")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(QApplication.clipboard().text(), "script", "exec"), {})
+    assert (tifffile.imread(tmp_path / "labels.tif") == only(viewer).data).all()
+
+
 def test_run_again_and_undo(viewer, dock, qtbot, small):
     image = viewer.add_image(small)
     parse(dock, qtbot)

@@ -90,6 +90,13 @@ class ResultLayer:
         self.layer.refresh(extent=False)
 
 
+def file_of(layer: Layer) -> str:
+    """Return the file that holds a layer's pixels as they are, also of the samples that ship; "" if none is known."""
+    about = layer.metadata.get(METADATA_KEY)
+    shipped = about.get("file") if isinstance(about, dict) else None
+    return str(layer.source.path or shipped or "")
+
+
 def recipe_of(layer: Layer) -> Recipe | None:
     """Return the recipe that a layer was made from, or None if it was not made by this plugin.
 

@@ -14,6 +14,7 @@ from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Place, Selection
 from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.plugin.layers import file_of
 from napari_biomedparse.plugin.selecting import axes_of, levels_of
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def source_of(layer: Image, stack: Stack) -> str:
     """Return the file of a layer, or what the file has to hold that is needed in place of several layers."""
     if stack.apart:
         return f"IMAGE with an axis C of {stack.name}"
-    return str(layer.source.path or "")
+    return file_of(layer)
 
 
 def find_in_file(stack: Stack, places: Sequence[Place], path: str | None) -> Generator[Joined, None, None]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from skimage.io import imread
 from skimage.transform import downscale_local_mean
 
+from napari_biomedparse.plugin.layers import METADATA_KEY
+
 if TYPE_CHECKING:
     import dask.array
 
@@ -67,12 +69,18 @@ def large_histology() -> list[LayerData]:
 
 
 def _read(file: str) -> NDArray[np.uint8]:
-    pixels: NDArray[np.uint8] = imread(files("napari_biomedparse").joinpath("resources/samples", file))
+    pixels: NDArray[np.uint8] = imread(_path(file))
     return pixels
 
 
+def _path(file: str) -> str:
+    return str(files("napari_biomedparse").joinpath("resources/samples", file))
+
+
 def _sample(file: str, name: str, axes: str, **settings: Any) -> list[LayerData]:
-    return [(_read(file), {"name": name, "axis_labels": tuple(axes), **settings}, "image")]
+    # So that scripts and commands copied from the dock name the file.
+    about = {METADATA_KEY: {"file": _path(file)}}
+    return [(_read(file), {"name": name, "axis_labels": tuple(axes), "metadata": about, **settings}, "image")]
 
 
 def _mirrored(picture: NDArray[np.uint8], side: int) -> dask.array.Array:

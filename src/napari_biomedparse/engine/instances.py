@@ -18,7 +18,7 @@ CORE = 0.4
 CORE_BLUR = 1.0
 # Two inner parts that touch are those of two objects where the bridge between them is less deep than this share of the
 # lesser one; depths are smoothed by so many pixels before. Chosen in the same way.
-BRIDGE = 0.6
+BRIDGE = 0.5
 DEPTH_BLUR = 0.7
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -87,11 +86,11 @@ def recolour(image: Tensor, rng: np.random.Generator, strength: float = 1.0) -> 
     """
     grey = bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
 
-    def factor(spread: float, count: int | None = None) -> NDArray[np.float64]:
-        return np.exp(rng.normal(0, strength * spread, count))
+    def factor(spread: float) -> float:
+        return float(np.exp(rng.normal(0, strength * spread)))
 
     gamma, gain, offset = factor(0.35), factor(0.2), rng.normal(0, strength * 12)
-    balance = torch.from_numpy(factor(0.0 if grey else 0.1, 3)).float()[:, None, None]
+    balance = torch.from_numpy(np.exp(rng.normal(0, 0.0 if grey else strength * 0.1, 3))).float()[:, None, None]
     if not grey:
         mean = image.mean(dim=0, keepdim=True)
         image = mean + (image - mean) * factor(0.25)

@@ -36,18 +36,16 @@ def examples(tmp_path):
         (0.0, 0.0, (0.25, 0.25, 0.5)),
     ],
 )
-def test_sets_and_modalities_are_drawn_as_told(examples, tiny_config, monkeypatch, balance, modality_balance, shares):
+def test_sets_and_modalities_are_drawn_as_told(examples, tiny_config, balance, modality_balance, shares):
     # Colours as they are, so that the sets can be told apart.
-    monkeypatch.setattr("napari_biomedparse.training.triples.recolour", lambda image, rng: image)
-    config = SamplingConfig(prompts=1, foreign=0, balance=balance, modality_balance=modality_balance)
+    config = SamplingConfig(prompts=1, foreign=0, recolour=(0, 0), balance=balance, modality_balance=modality_balance)
     images = TripleSampler(examples, tiny_config, 32, config, seed=0).batch(0, 1200).images
     drawn = Counter(round(float(image[0, 16, 16])) for image in images)
     assert [drawn[grey] / 1200 for *_, grey in SETS] == pytest.approx(shares, abs=0.05)
 
 
-def test_single_sets_are_drawn_more_often_or_more_seldom(examples, tiny_config, monkeypatch):
-    monkeypatch.setattr("napari_biomedparse.training.triples.recolour", lambda image, rng: image)
-    config = SamplingConfig(prompts=1, foreign=0, balance=0, weights={"Few": 2, "Many": 0.5})
+def test_single_sets_are_drawn_more_often_or_more_seldom(examples, tiny_config):
+    config = SamplingConfig(prompts=1, foreign=0, recolour=(0, 0), balance=0, weights={"Few": 2, "Many": 0.5})
     images = TripleSampler(examples, tiny_config, 32, config, seed=0).batch(0, 1200).images
     drawn = Counter(round(float(image[0, 16, 16])) for image in images)
     assert [drawn[grey] / 1200 for *_, grey in SETS] == pytest.approx((0.5 / 3.5, 1 / 3.5, 2 / 3.5), abs=0.05)

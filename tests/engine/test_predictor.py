@@ -202,7 +202,7 @@ def test_what_does_not_depend_on_the_words_is_flagged(predictor, fluorescence):
     assert nuclei.control < 0.5
     deaf = Predictor(predictor.model, device="cpu")
     text = predictor.model.encode_text(["nuclei"])
-    deaf.model = _Deaf(predictor.model, text)
+    deaf.encoder.model = _Deaf(predictor.model, text)
     (same,) = deaf.segment(pixels, ["nuclei"])
     assert same.control > 0.9
     assert same.depends_on_words is False

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_biomedparse.engine.views import plan_view
+from napari_biomedparse.engine.views import plan_view, zoom_of
 from napari_biomedparse.scale.grid import Grid, bytes_per_pixel, stride_of, tiles_of
 
 SHAPES = [(1, 1), (7, 300), (383, 383), (500, 250), (96, 97)]
@@ -71,12 +71,13 @@ def test_what_lies_around_a_block_ends_with_the_plane_and_knows_its_blocks(shape
 @pytest.mark.parametrize("scale", ["cell", "tissue"])
 def test_a_block_is_shown_all_tiles_of_the_plane_that_show_its_pixels_and_no_other(predictor, shape, scale):
     config = predictor.model.config
-    whole = plan_view(shape, scale, config)
+    zoom = zoom_of(scale, config)
+    whole = plan_view(shape, zoom, config)
     grid = Grid(shape, stride_of(config, [scale]))
     assert len(grid.blocks) > 1
     seen = set()
     for block in grid.blocks:
-        view = tiles_of(block, shape, scale, config)
+        view = tiles_of(block, shape, zoom, config)
         assert (view.zoom, view.overlap) == (whole.zoom, whole.overlap)
         assert max(map(len, view.batches)) <= max(map(len, whole.batches))
         assert set(view.tiles) == {tile for tile in whole.tiles if covered(grid, [tile.slices])[block.part].any()}
@@ -88,7 +89,7 @@ def test_blocks_begin_where_tiles_begin(predictor):
     config = predictor.model.config
     stride = stride_of(config, ["cell", "organ"])
     grid = Grid.plan((900, 900), 1, stride, (3 * stride) ** 2 * bytes_per_pixel(1))
-    begins = {tile.top for tile in plan_view(grid.shape, "cell", config).tiles}
+    begins = {tile.top for tile in plan_view(grid.shape, config.cell_zoom, config).tiles}
     # The last tile is moved inside of the plane.
     assert {block.rows.start for block in grid.blocks[: -grid.width]} <= begins
 
@@ -96,5 +97,5 @@ def test_blocks_begin_where_tiles_begin(predictor):
 def test_what_is_looked_for_on_the_whole_plane_at_once_needs_no_tiles(predictor):
     config = predictor.model.config
     grid = Grid((900, 900), 300)
-    assert not tiles_of(grid.blocks[4], grid.shape, "organ", config).tiles
+    assert not tiles_of(grid.blocks[4], grid.shape, None, config).tiles
     assert stride_of(config, ["organ"]) == 1

@@ -37,6 +37,8 @@ class RecognitionJob:
         Whether to say which of the 16 meta-objects each finding belongs to.
     plane
         Which plane of each file.
+    diameter
+        Of the cells, in pixels; measured if None.
     """
 
     outputs: Outputs
@@ -44,6 +46,7 @@ class RecognitionJob:
     limit: float
     meta_objects: bool
     plane: PlaneIndex
+    diameter: float | None = None
 
 
 def recognize_file(
@@ -63,7 +66,7 @@ def recognize_file(
         If the file cannot be read, its modality not be guessed, or the results not be written.
     """
     picture = read_picture(image, *job.plane)
-    encoded = predictor.encode(picture.pixels, scales=())
+    encoded = predictor.encode(picture.pixels, scales=(), diameter=job.diameter)
     recognition = predictor.recognize(encoded, job.modality, job.limit)
     labels = recognition.labels()
     masks = [finding.mask for finding in recognition.found]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from napari_biomedparse.batch.outputs import Outputs
+from napari_biomedparse.engine.ask import Step
 from napari_biomedparse.engine.labels import LabelImage, compose_labels
-from napari_biomedparse.engine.predictor import Predictor, Step
+from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.read import PlaneIndex, read_picture
@@ -20,7 +21,7 @@ from napari_biomedparse.ontology import suggest
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every file: prompts, where results go, how labels are made, which plane, of which modality."""
+    """What to do with every file: prompts, where results go, how labels are made; which plane, modality, cell size."""
 
     prompts: list[str]
     outputs: Outputs
@@ -28,6 +29,7 @@ class Job:
     instances: bool
     plane: PlaneIndex
     modality: str | None = None
+    diameter: float | None = None
 
 
 def segment_file(
@@ -52,7 +54,7 @@ def segment_file(
         If the file cannot be read or the results cannot be written.
     """
     picture = read_picture(image, *job.plane)
-    encoded = predictor.encode(picture.pixels, scales=())
+    encoded = predictor.encode(picture.pixels, scales=(), diameter=job.diameter)
     steps = predictor.steps(encoded, job.prompts, modality=job.modality)
     while True:
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_biomedparse.cli.common import Channel, Device, Model, clear_errors, fail
+from napari_biomedparse.cli.common import Channel, Device, Diameter, Model, clear_errors, fail
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.recipe import Recipe
@@ -27,6 +27,7 @@ def batch(
         str | None, typer.Option(help="A recipe from napari, or a file with it, instead of the options that follow.")
     ] = None,
     modality: Annotated[str | None, typer.Option(help="Kind of image; guessed if left out.")] = None,
+    diameter: Diameter = None,
     model: Model = "mini",
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability above which a pixel counts.")] = 0.5,
     presence: Annotated[float, typer.Option(min=0, max=1, help="p-value below which an object is left out.")] = 0.0,
@@ -55,7 +56,7 @@ def batch(
         if recipe is None:
             if prompt:
                 check_prompts(prompt)
-            asked = _recipe(prompt or [], modality, model, threshold, presence, instances, link)
+            asked = _recipe(prompt or [], modality, diameter, model, threshold, presence, instances, link)
         else:
             text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
             asked = Recipe.from_json(text)
@@ -86,6 +87,7 @@ def batch(
 def _recipe(
     prompts: list[str],
     modality: str | None,
+    diameter: float | None,
     model: str,
     threshold: float,
     presence: float,
@@ -97,7 +99,8 @@ def _recipe(
     from napari_biomedparse.engine.selection import Selection
 
     paint = Paint(threshold, presence=presence, instances=instances)
-    return Recipe(Selection("YX"), tuple(dict.fromkeys(prompts)), modality, model, paint=paint, link=link)
+    asked = tuple(dict.fromkeys(prompts))
+    return Recipe(Selection("YX"), asked, modality, model, paint=paint, link=link, diameter=diameter)
 
 
 def _pool(jobs: Sequence[Job], workers: int, scheduler: str | None) -> AbstractContextManager[Pool]:

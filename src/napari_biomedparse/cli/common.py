@@ -15,6 +15,10 @@ import typer
 Model = Annotated[str, typer.Option(help="A preset's name or the path of a checkpoint.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="float32, or where the device has units for it bfloat16, tf32, float16.")]
+Diameter = Annotated[
+    float | None,
+    typer.Option(min=1, help="Diameter of the cells in pixels, if the model uses it; measured by default."),
+]
 TimePoint = Annotated[int | None, typer.Option(help="Time point of a series, from 0.")]
 Channel = Annotated[int | None, typer.Option(help="Channel, from 0.")]
 Section = Annotated[int | None, typer.Option(help="Section of a stack, from 0.")]

@@ -12,6 +12,7 @@ from napari_biomedparse.cli.common import (
     AsJson,
     Channel,
     Device,
+    Diameter,
     Model,
     Overwrite,
     Precision,
@@ -29,6 +30,7 @@ def recognize(
     modality: Annotated[
         str | None, typer.Option(help="Whose objects to look for, such as CT-Abdomen; guessed if not given.")
     ] = None,
+    diameter: Diameter = None,
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "float32",
@@ -56,7 +58,7 @@ def recognize(
             modality = predictor.table.modality(modality)
         if meta:
             predictor.check_meta_objects()
-        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z))
+        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z), diameter)
         output.mkdir(parents=True, exist_ok=True)
 
     lists = predictor.table.lists

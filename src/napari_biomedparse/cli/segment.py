@@ -12,6 +12,7 @@ from napari_biomedparse.cli.common import (
     AsJson,
     Channel,
     Device,
+    Diameter,
     Model,
     Overwrite,
     Precision,
@@ -30,6 +31,7 @@ def segment(
     modality: Annotated[
         str | None, typer.Option(help="Kind of image, as 'pathology': asks the model in words that it knows there.")
     ] = None,
+    diameter: Diameter = None,
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "float32",
@@ -55,7 +57,7 @@ def segment(
         check_prompts(prompts)
         outputs = Outputs(output, overlay, coco)
         outputs.check(images, overwrite)
-        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z), modality)
+        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z), modality, diameter)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
         output.mkdir(parents=True, exist_ok=True)
 

@@ -81,7 +81,7 @@ def look(
     """
     modality = recipe.modality
     for number, place in enumerate(places):
-        image = predictor.encode(stack.read(place), scales=())
+        image = predictor.encode(stack.read(place), scales=(), diameter=recipe.diameter)
         # A stack is of one kind: that of its first plane.
         if modality is None and (recipe.recognizes or predictor.table.classifier):
             modality = guess_kind(predictor, image, must=recipe.recognizes)

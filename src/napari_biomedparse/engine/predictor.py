@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from functools import partial
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_biomedparse.engine.ask import Question, Step, ask, sized_view
 from napari_biomedparse.engine.cache import Cache
-from napari_biomedparse.engine.decode import decode, probabilities
-from napari_biomedparse.engine.device import Precision, arithmetic, check_precision, choose_device
+from napari_biomedparse.engine.decode import decode
+from napari_biomedparse.engine.device import Precision, check_precision, choose_device
+from napari_biomedparse.engine.encoder import Encoder
 from napari_biomedparse.engine.meta_objects import encode_meta_objects, rank_meta_objects
 from napari_biomedparse.engine.modality import classify_modality, describe
-from napari_biomedparse.engine.preprocess import Fit, Frame, Intensity, frame_of, lay, to_rgb
+from napari_biomedparse.engine.object_size import zoom_for
+from napari_biomedparse.engine.preprocess import Fit, Intensity, to_rgb
 from napari_biomedparse.engine.presence import presence_in
 from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
-from napari_biomedparse.engine.results import ObjectMask, overlap
+from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.engine.tables import table_of
-from napari_biomedparse.engine.tiling import Mosaic, nearest_first
-from napari_biomedparse.engine.views import Batch, EncodedImage, View
+from napari_biomedparse.engine.views import EncodedImage, plan_view
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
-from napari_biomedparse.model.mask_decoder import ImageFeatures
-from napari_biomedparse.model.text_encoder import TextFeatures
-from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, normalise, scale_of
+from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, scale_of
 from napari_biomedparse.weights import locate
 
 # Encodings are kept for further prompts while they fit in this many bytes.
 KEPT_BYTES = 1 << 30
-# Words that name nothing in a biomedical image. What they find is found whatever one asks for.
-NONSENSE = "hello world"
-
-
-class Step(NamedTuple):
-    """Progress of a run: tiles decoded so far, and in all; and a function that returns the masks as far as they are."""
-
-    done: int
-    total: int
-    preview: Callable[[], list[ObjectMask]]
 
 
 class Predictor:
@@ -76,12 +65,10 @@ class Predictor:
         table: RecognitionTable | None = None,
         cache_bytes: int = KEPT_BYTES,
     ) -> None:
-        self.device = choose_device(device)
-        check_precision(precision, self.device)
-        self.precision: Precision = precision
-        self.model = model.to(self.device).eval()
+        chosen = choose_device(device)
+        check_precision(precision, chosen)
         self.table = table or RecognitionTable()
-        self.cache = Cache(cache_bytes)
+        self.encoder = Encoder(model.to(chosen).eval(), chosen, precision, Cache(cache_bytes))
         self._classes: torch.Tensor | None = None
 
     @classmethod
@@ -113,12 +100,28 @@ class Predictor:
         model = load_model(path)
         return cls(model, device, precision, table_of(path, model.config.name), cache_bytes)
 
+    @property
+    def model(self) -> BiomedParse:
+        """The network."""
+        return self.encoder.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.encoder.device
+
+    @property
+    def cache(self) -> Cache:
+        """Encodings of seen images."""
+        return self.encoder.cache
+
     def encode(
         self,
         image: NDArray[np.generic],
         fit: Fit = "pad",
         intensity: Intensity = "auto",
         scales: Sequence[Scale] = ("organ",),
+        diameter: float | None = None,
     ) -> EncodedImage:
         """Prepare an image and encode it for objects of the given scales.
 
@@ -134,19 +137,25 @@ class Predictor:
             ``"organ"``: the whole image at once. ``"tissue"``, ``"cell"`` and ``"organelle"``: tiles near the image's
             own pixel size. Prompts of a scale that is not here are still answered: :meth:`segment` then encodes what
             is missing.
+        diameter
+            Of the cells, in pixels, for a model that was trained to see them in one size; measured by default.
 
         Raises
         ------
         ImageError
             If the array is not an image.
+        ValueError
+            If the diameter is not positive.
         """
+        if diameter is not None:
+            zoom_for(diameter, self.model.config)
         if fit not in ("pad", "stretch"):
             raise ValueError(f"fit must be 'pad' or 'stretch', not {fit!r}.")
-        encoded = EncodedImage(to_rgb(np.asarray(image), intensity), fit)
+        encoded = EncodedImage(to_rgb(np.asarray(image), intensity), fit, diameter)
         for scale in scales:
             view = encoded.view(scale, self.model.config)
             for batch in view.batches:
-                self._features(encoded, view, batch)
+                self.encoder.tiles(encoded, view, batch)
         return encoded
 
     def segment(
@@ -156,6 +165,7 @@ class Predictor:
         fit: Fit = "pad",
         intensity: Intensity = "auto",
         modality: str | None = None,
+        diameter: float | None = None,
     ) -> list[ObjectMask]:
         """Find what the prompts name, each on its own.
 
@@ -165,7 +175,7 @@ class Predictor:
             An encoded image, or the array itself.
         prompts
             Words, one object each.
-        fit, intensity
+        fit, intensity, diameter
             As for :meth:`encode`; for arrays only.
         modality
             What kind of image it is. If given, a model with a fixed vocabulary is asked in words that it knows, for
@@ -183,7 +193,7 @@ class Predictor:
         ImageError
             If the array is not an image.
         """
-        steps = self.steps(image, prompts, fit, intensity, modality)
+        steps = self.steps(image, prompts, fit, intensity, modality, diameter=diameter)
         while True:
             try:
                 next(steps)
@@ -199,6 +209,7 @@ class Predictor:
         intensity: Intensity = "auto",
         modality: str | None = None,
         near: tuple[float, float] | None = None,
+        diameter: float | None = None,
     ) -> Generator[Step, None, list[ObjectMask]]:
         """Do :meth:`segment` one batch of tiles at a time: yields progress, returns the masks, can be abandoned.
 
@@ -206,7 +217,7 @@ class Predictor:
         """
         check_prompts(prompts)
         if not isinstance(image, EncodedImage):
-            image = self.encode(image, fit, intensity, scales=())
+            image = self.encode(image, fit, intensity, (), diameter)
         return self._answer(image, words_for(prompts, modality, self.table), list(prompts), near)
 
     def recognize(
@@ -216,6 +227,7 @@ class Predictor:
         limit: float = LIMIT,
         fit: Fit = "pad",
         intensity: Intensity = "auto",
+        diameter: float | None = None,
     ) -> Recognition:
         """Look for every object of a modality's list.
 
@@ -229,7 +241,7 @@ class Predictor:
             (:func:`~napari_biomedparse.engine.recognition.guess_modality`).
         limit
             p-value below which an object is taken for absent; objects that have none are kept, after those that have.
-        fit, intensity
+        fit, intensity, diameter
             As for :meth:`encode`; for arrays only.
 
         Returns
@@ -244,7 +256,7 @@ class Predictor:
         ImageError
             If the array is not an image.
         """
-        encoded = image if isinstance(image, EncodedImage) else self.encode(image, fit, intensity, scales=())
+        encoded = image if isinstance(image, EncodedImage) else self.encode(image, fit, intensity, (), diameter)
         scores: dict[str, float] = {}
         if modality is None:
             modality, scores = self.guess(encoded)
@@ -279,7 +291,7 @@ class Predictor:
     def describe(self, image: EncodedImage) -> NDArray[np.float64]:
         """Return numbers that tell kinds of images apart: see :func:`~napari_biomedparse.engine.modality.describe`."""
         view = image.view("organ", self.model.config)
-        return describe(self._features(image, view, view.batches[0])[0])
+        return describe(self.encoder.tiles(image, view, view.batches[0])[0])
 
     def classify(self, image: EncodedImage | NDArray[np.generic], prompts: Sequence[str]) -> list[dict[str, float]]:
         """Say which of 16 meta-objects (liver, vessel, tumor, ...) each prompt's answer belongs to.
@@ -305,9 +317,10 @@ class Predictor:
         if self._classes is None:
             self._classes = encode_meta_objects(self.model)
         view = encoded.view("organ", self.model.config)
-        features, _ = self._features(encoded, view, view.batches[0])
+        features, _ = self.encoder.tiles(encoded, view, view.batches[0])
         with torch.inference_mode():
-            parts = decode(self.model, features, self._encode_text(prompts), self.precision, self.device)
+            words = self.encoder.words(prompts)
+            parts = decode(self.model, features, words, self.encoder.precision, self.device)
             found = torch.cat([decoded.text[0] for decoded in parts])
         return rank_meta_objects(self.model, found, self._classes)
 
@@ -330,79 +343,39 @@ class Predictor:
         near: tuple[float, float] | None,
     ) -> Generator[Step, None, list[ObjectMask]]:
         asked = list(dict.fromkeys(word for prompt in prompts for word in words[prompt]))
+        questions = self.questions(asked)
 
         def united(answers: dict[str, ObjectMask]) -> list[ObjectMask]:
             return [unite(prompt, words[prompt], answers) for prompt in prompts]
 
-        return united((yield from self._run(encoded, asked, near, united)))
+        def nothing() -> list[ObjectMask]:
+            return united({word: ObjectMask(word, np.zeros(encoded.shape, np.float32)) for word in asked})
 
-    def _run(
-        self,
-        encoded: EncodedImage,
-        prompts: list[str],
-        near: tuple[float, float] | None,
-        united: Callable[[dict[str, ObjectMask]], list[ObjectMask]],
-    ) -> Generator[Step, None, dict[str, ObjectMask]]:
-        by_scale: dict[Scale, list[str]] = {}
+        for question in questions:
+            usual = encoded.view(question.scale, self.model.config)
+            if question.view in encoded.views:
+                continue
+            if encoded.diameter is not None:
+                zoom = zoom_for(encoded.diameter, self.model.config)
+                encoded.views[question.view] = plan_view(encoded.shape, zoom, self.model.config)
+                continue
+            measuring = sized_view(self.encoder, encoded, question.prompts[0])
+            while question.view not in encoded.views:
+                try:
+                    next(measuring)
+                except StopIteration as end:
+                    encoded.views[question.view] = end.value
+                else:
+                    yield Step(0, len(usual.tiles), nothing)
+        return united((yield from ask(self.encoder, encoded, questions, near, united)))
+
+    def questions(self, prompts: Sequence[str]) -> list[Question]:
+        """Group prompts by the view of an image that suits their objects."""
+        grouped: dict[Question, list[str]] = {}
+        config = self.model.config
         for prompt in dict.fromkeys(prompts):
-            by_scale.setdefault(scale_of(prompt), []).append(prompt)
-        views = {scale: encoded.view(scale, self.model.config) for scale in by_scale}
-        total = sum(len(view.tiles) for view in views.values())
-        done = 0
-        found: dict[str, ObjectMask] = {}
-        nothing = np.zeros(encoded.shape, np.float32)
-
-        def preview(asked: Sequence[str] = (), mosaic: Mosaic | None = None) -> list[ObjectMask]:
-            masks = {prompt: ObjectMask(prompt, nothing) for prompt in prompts} | found
-            if mosaic is not None:
-                masks |= {name: ObjectMask(name, plane) for name, plane in zip(asked, mosaic.result(), strict=False)}
-            return united(masks)
-
-        yield Step(done, total, preview)
-        for scale, asked in by_scale.items():
-            view = views[scale]
-            key = ("control", encoded.content, view.zoom)
-            control = self.cache.get(key, np.ndarray)
-            cored = [place for place, prompt in enumerate(asked) if self._knows_cores(prompt)]
-            text = self._encode_text(asked if control is not None else [*asked, NONSENSE])
-            mosaic = Mosaic(view.tiles, len(text.tokens) + len(cored), encoded.shape, view.overlap)
-            for batch in nearest_first(view.batches, near) if near else view.batches:
-                features, frame = self._features(encoded, view, batch)
-                with torch.inference_mode():
-                    parts = decode(self.model, features, text, self.precision, self.device, bool(cored))
-                    tiles = probabilities(parts, frame, self.model.config.input_size, cored)
-                for tile, answers in zip(batch, tiles, strict=True):
-                    mosaic.add(tile, answers)
-                done += len(batch)
-                yield Step(done, total, partial(preview, asked, mosaic))
-            planes = mosaic.result()
-            if control is None:
-                control = planes[len(asked)] > 0.5
-                self.cache.put(key, control)
-            cores = dict(zip(cored, planes[len(text.tokens) :], strict=True))
-            for place, prompt in enumerate(asked):
-                plane = planes[place]
-                found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control), cores.get(place), control)
-        return found
-
-    def _knows_cores(self, prompt: str) -> bool:
-        found = find_object(prompt)
-        return self.model.config.cores and found is not None and found.id in self.table.cores
-
-    @torch.inference_mode()
-    def _features(self, encoded: EncodedImage, view: View, batch: Batch) -> tuple[ImageFeatures, Frame]:
-        """Encode some tiles, or return their features if they were kept."""
-        size = self.model.config.input_size
-        key = (encoded.content, view.zoom, batch)
-        features = self.cache.get(key, ImageFeatures)
-        if features is None:
-            squares = np.stack([lay(encoded.rgb[tile.slices], size, encoded.fit, view.zoom)[0] for tile in batch])
-            with arithmetic(self.precision, self.device):
-                features = self.model.encode_image(torch.from_numpy(squares))
-            features = features.float() if self.device.type == "cpu" else features
-            self.cache.put(key, features)
-        return features, frame_of((batch[0].height, batch[0].width), size, encoded.fit, view.zoom)
-
-    @torch.inference_mode()
-    def _encode_text(self, prompts: Sequence[str]) -> TextFeatures:
-        return self.model.encode_text([normalise(prompt) for prompt in prompts])
+            found, scale = find_object(prompt), scale_of(prompt)
+            cored = found is not None and config.cores and found.id in self.table.cores
+            sized = found.id if found and cored and scale == "cell" and config.cell_diameter is not None else ""
+            grouped.setdefault(Question(scale, (), cored, sized), []).append(prompt)
+        return [replace(question, prompts=tuple(asked)) for question, asked in grouped.items()]

@@ -39,6 +39,9 @@ class Recipe:
         Whether separate objects keep their number over z and t.
     source
         Name or path of the image.
+    diameter
+        Of the cells in pixels of the selected level, for a model that sees them in one size; measured on each plane if
+        None.
     version
         Of this package.
     """
@@ -54,6 +57,7 @@ class Recipe:
     paint: Paint = field(default_factory=Paint)
     link: bool = False
     source: str = ""
+    diameter: float | None = None
     version: str = __version__
 
     @property

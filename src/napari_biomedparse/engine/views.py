@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -58,13 +58,16 @@ class EncodedImage:
         What the network sees, uint8 (H, W, 3).
     fit
         How it is brought to the network's square.
+    diameter
+        Of the cells in it, in pixels; None if that is to be measured.
     views
-        Scale -> view.
+        Scale -> view; and that of objects which are shown in a size of their own.
     """
 
     rgb: NDArray[np.uint8]
     fit: Fit
-    views: dict[Scale, View] = field(default_factory=dict)
+    diameter: float | None = None
+    views: dict[str, View] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,7 +82,7 @@ class EncodedImage:
     def view(self, scale: Scale, config: ModelConfig) -> View:
         """Return the view for a scale, planned on first use for a network of this configuration."""
         if scale not in self.views:
-            self.views[scale] = plan_view(self.shape, scale, config)
+            self.views[scale] = plan_view(self.shape, zoom_of(scale, config), config)
         return self.views[scale]
 
 
@@ -89,22 +92,18 @@ def zoom_of(scale: Scale, config: ModelConfig) -> float | None:
     return zooms[scale]
 
 
-def plan_view(shape: tuple[int, int], scale: Scale, config: ModelConfig) -> View:
-    """Plan how an image is shown.
-
-    Objects of organ scale are looked for on the whole image at once. Smaller ones are looked for on tiles at the zoom
-    the network was trained at, unless the whole image at once shows them as large.
+def plan_view(shape: tuple[int, int], zoom: float | None, config: ModelConfig) -> View:
+    """Plan how an image is shown: at once, or in tiles where that shows its objects less enlarged than they need.
 
     Parameters
     ----------
     shape
         Height and width in pixels.
-    scale
-        Of the objects.
+    zoom
+        Enlargement at which the network is to see the objects; None for the whole image at once.
     config
         The network's.
     """
-    zoom = zoom_of(scale, config)
     fill = config.input_size / max(shape)
     if zoom is None or (config.cell_fill and zoom <= fill):
         return View(((Tile(0, 0, *shape),),), None, 0)
@@ -112,5 +111,9 @@ def plan_view(shape: tuple[int, int], scale: Scale, config: ModelConfig) -> View
     overlap = int(side * OVERLAP)
     tiles = plan_tiles(shape, side, overlap)
     together = max(1, BATCH_PIXELS // config.input_size**2)
-    batches = tuple(tuple(tiles[n : n + together]) for n in range(0, len(tiles), together))
-    return View(batches, zoom, overlap)
+    return View(batched(tiles, together), zoom, overlap)
+
+
+def batched(tiles: Sequence[Tile], together: int) -> tuple[Batch, ...]:
+    """Return tiles in batches of at most ``together``."""
+    return tuple(tuple(tiles[n : n + together]) for n in range(0, len(tiles), together))

@@ -99,6 +99,9 @@ class ModelConfig:
         Enlargement at which cells and organelles are shown to the network (1 is the image's own pixel size).
     tissue_zoom
         The same for tissue-scale objects, such as vessels; None shows them on the whole image, as organs.
+    cell_diameter
+        Diameter in the input's pixels at which the network was shown cells that were numbered, enlarged or reduced for
+        that; None if it was shown all at ``cell_zoom``, whatever their size.
     cell_fill
         Whether an image smaller than the input is enlarged to fill it for these objects too.
     detail
@@ -118,6 +121,7 @@ class ModelConfig:
     input_size: int
     dim: int
     cell_zoom: float = 1.0
+    cell_diameter: float | None = None
     tissue_zoom: float | None = None
     cell_fill: bool = True
     detail: int = 0
@@ -133,9 +137,10 @@ class ModelConfig:
             raise ValueError(f"input_size must be a positive multiple of 32, not {self.input_size}.")
         if self.dim % 4:
             raise ValueError(f"dim must be a multiple of 4 for the sine positions, not {self.dim}.")
-        for name, zoom in (("cell_zoom", self.cell_zoom), ("tissue_zoom", self.tissue_zoom)):
-            if zoom is not None and zoom <= 0:
-                raise ValueError(f"{name} must be positive, not {zoom}.")
+        for name in ("cell_zoom", "cell_diameter", "tissue_zoom"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, not {value}.")
         if self.detail < 0 or self.detail % 4:
             raise ValueError(f"detail must be 0 or a positive multiple of 4, not {self.detail}.")
         for part, width, heads in (
@@ -187,6 +192,7 @@ PRESETS: dict[str, ModelConfig] = {
         input_size=256,
         dim=64,
         cell_zoom=2.0,
+        cell_diameter=50.0,
         tissue_zoom=2.0,
         cell_fill=False,
         detail=16,

@@ -148,7 +148,8 @@ class Controller:
         # Words are asked for, so they are answered; what recognition comes up with has to look like it.
         paint = replace(self.paint, presence=0.0 if prompts else LIMIT, thresholds={})
         model, link = self._session.model, self.output.link
-        recipe = Recipe(recorded(stack), tuple(prompts), modality, model, "", paint, link, source_of(layer, stack))
+        source, diameter = source_of(layer, stack), choices.diameter
+        recipe = Recipe(recorded(stack), tuple(prompts), modality, model, "", paint, link, source, diameter)
         return stack, recipe
 
     def plan(self, layer: Image | None, prompts: list[str], choices: Choices) -> str:

@@ -208,8 +208,7 @@ class ParseDock(QWidget):
         self.buttons.again.clicked.connect(lambda: self.actions.run_again(self.image.layer, self.reading.beside))
 
     def _choices(self) -> Choices:
-        reading = self.reading
-        return Choices(self.scope.scope, reading.chosen_axes, reading.mixed, reading.window_chosen, reading.beside)
+        return self.reading.choices(self.scope.scope)
 
     def _start(self) -> None:
         prompts = self.chips.prompts

@@ -53,6 +53,8 @@ class Choices:
         contrast limits.
     beside
         Other layers, of a channel each, that are mixed with the image to colours.
+    diameter
+        Of the cells, in pixels of the level that is parsed; measured if None.
     """
 
     scope: Scope = "slice"
@@ -60,6 +62,7 @@ class Choices:
     mixed: bool = False
     window: tuple[float, float] | Literal["layer"] | None = None
     beside: tuple[Image, ...] = ()
+    diameter: float | None = None
 
 
 def levels_of(layer: Image) -> tuple[Any, ...]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from napari_biomedparse.engine.stack import Part
-from napari_biomedparse.engine.tiling import Tile
-from napari_biomedparse.engine.views import View, plan_view
+from napari_biomedparse.engine.views import View, batched, plan_view, zoom_of
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale
 
@@ -120,14 +119,14 @@ def bytes_per_pixel(prompts: int) -> int:
 
 def stride_of(config: ModelConfig, scales: Sequence[Scale]) -> int:
     """Return the distance in pixels at which a network's tiles follow each other on a plane without end."""
-    views = [_view((1 << 20, 1), scale, config) for scale in scales]
+    views = [_view((1 << 20, 1), zoom_of(scale, config), config) for scale in scales]
     strides = [view.tiles[0].height - view.overlap for view in views if view.zoom is not None]
     return max(strides, default=1)
 
 
-def tiles_of(block: Block, shape: tuple[int, int], scale: Scale, config: ModelConfig) -> View:
+def tiles_of(block: Block, shape: tuple[int, int], zoom: float | None, config: ModelConfig) -> View:
     """Return those tiles of a whole plane's view that show pixels of a block; none where the plane is shown at once."""
-    view = _view(shape, scale, config)
+    view = _view(shape, zoom, config)
     if view.zoom is None:
         return View((), None, 0)
     rows, columns = block.part
@@ -142,11 +141,6 @@ def tiles_of(block: Block, shape: tuple[int, int], scale: Scale, config: ModelCo
     return View(batched(tiles, len(view.batches[0])), view.zoom, view.overlap)
 
 
-def batched(tiles: Sequence[Tile], together: int) -> tuple[tuple[Tile, ...], ...]:
-    """Return tiles in batches of at most ``together``."""
-    return tuple(tuple(tiles[n : n + together]) for n in range(0, len(tiles), together))
-
-
 @lru_cache(maxsize=8)
-def _view(shape: tuple[int, int], scale: Scale, config: ModelConfig) -> View:
-    return plan_view(shape, scale, config)
+def _view(shape: tuple[int, int], zoom: float | None, config: ModelConfig) -> View:
+    return plan_view(shape, zoom, config)

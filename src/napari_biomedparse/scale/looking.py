@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.predictor import Predictor, Step
+from napari_biomedparse.engine.ask import Step, sizes
+from napari_biomedparse.engine.object_size import SizeSearch, zoom_for
+from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.prompts import unite, words_for
 from napari_biomedparse.engine.results import ObjectMask, overlap
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Part, Stack
 from napari_biomedparse.engine.survey import Survey
 from napari_biomedparse.engine.tiling import Tile
-from napari_biomedparse.engine.views import EncodedImage, View
-from napari_biomedparse.ontology import scale_of
-from napari_biomedparse.scale.grid import Block, Grid, batched, tiles_of
+from napari_biomedparse.engine.views import EncodedImage, View, batched, zoom_of
+from napari_biomedparse.scale.grid import Block, Grid, tiles_of
 
 # Difference of grey values, of 255, up to which a tile shows nothing at all.
 FLAT = 8
@@ -32,11 +33,49 @@ class Looked:
 
 
 def look_at_plane(
-    predictor: Predictor, stack: Stack, place: Place, prompts: Sequence[str], modality: str | None
+    predictor: Predictor,
+    stack: Stack,
+    place: Place,
+    prompts: Sequence[str],
+    modality: str | None,
+    diameter: float | None,
 ) -> Generator[Step, None, Looked]:
     """Ask about a whole plane, as the dock does, one batch of tiles at a time."""
-    image = predictor.encode(stack.read(place), scales=())
+    image = predictor.encode(stack.read(place), scales=(), diameter=diameter)
     return Looked((yield from predictor.steps(image, prompts, modality=modality)), image.rgb)
+
+
+def zooms_on(
+    predictor: Predictor,
+    stack: Stack,
+    place: Place,
+    prompts: Sequence[str],
+    modality: str | None,
+    diameter: float | None,
+    survey: Survey,
+) -> dict[str, float | None]:
+    """Return how much a plane is enlarged for the objects that the model is to see in one size, by their identifiers.
+
+    Only those tiles are read that tell how large they are.
+    """
+    config, words = predictor.model.config, words_for(prompts, modality, predictor.table)
+    zooms: dict[str, float | None] = {}
+    for question in predictor.questions([word for prompt in prompts for word in words[prompt]]):
+        if not question.sized:
+            continue
+        if diameter is not None:
+            zooms[question.sized] = zoom_for(diameter, config)
+            continue
+        search = SizeSearch(stack.plane_shape, config)
+        while not search.done:
+            found = []
+            for tile in search.sample.tiles:
+                image = EncodedImage(survey.picture(stack, place, tile.slices), "pad")
+                alone = (Tile(0, 0, *image.shape),)
+                found.append(sizes(predictor.encoder, image, search.view, alone, question.prompts[0]))
+            search.add(np.concatenate(found))
+        zooms[question.sized] = search.view.zoom
+    return zooms
 
 
 def look_at_block(
@@ -48,6 +87,7 @@ def look_at_block(
     grid: Grid,
     block: Block,
     survey: Survey,
+    zooms: Mapping[str, float | None],
 ) -> Generator[Step, None, Looked]:
     """Ask about a block as if the whole plane had been asked about, one batch of tiles at a time.
 
@@ -56,24 +96,26 @@ def look_at_block(
     """
     config = predictor.model.config
     words = words_for(prompts, modality, predictor.table)
-    asked = list(dict.fromkeys(word for prompt in prompts for word in words[prompt]))
-    scales = list(dict.fromkeys(scale_of(word) for word in asked))
-    views = {scale: tiles_of(block, grid.shape, scale, config) for scale in scales}
-    part = _shown(block, [view for view in views.values() if view.zoom is not None])
+    questions = predictor.questions([word for prompt in prompts for word in words[prompt]])
+    views = [
+        tiles_of(block, grid.shape, zooms.get(question.sized, zoom_of(question.scale, config)), config)
+        for question in questions
+    ]
+    part = _shown(block, [view for view in views if view.zoom is not None])
     rgb = survey.picture(stack, place, part)
-    image = EncodedImage(rgb, "pad", {scale: _local(view, part, rgb) for scale, view in views.items()})
+    image = EncodedImage(rgb, "pad")
     inner = (
         slice(block.rows.start - part[0].start, block.rows.stop - part[0].start),
         slice(block.columns.start - part[1].start, block.columns.stop - part[1].start),
     )
     answers: dict[str, ObjectMask] = {}
-    for scale, view in views.items():
-        named = [word for word in asked if scale_of(word) == scale]
+    for question, view in zip(questions, views, strict=True):
+        image.views[question.scale] = image.views[question.view] = _local(view, part, rgb)
         if view.zoom is not None:
-            found = [_cut(mask, inner) for mask in (yield from predictor.steps(image, named))]
+            found = [_cut(mask, inner) for mask in (yield from predictor.steps(image, question.prompts))]
         else:
-            found = _on_overview(predictor, survey, named, grid, block)
-        answers |= dict(zip(named, found, strict=True))
+            found = _on_overview(predictor, survey, question.prompts, grid, block)
+        answers |= dict(zip(question.prompts, found, strict=True))
     return Looked([unite(prompt, words[prompt], answers) for prompt in prompts], rgb[inner])
 
 
@@ -107,7 +149,9 @@ def _cut(mask: ObjectMask, part: Part) -> ObjectMask:
     return ObjectMask(mask.prompt, probability, control, cores, nonsense)
 
 
-def _on_overview(predictor: Predictor, survey: Survey, words: list[str], grid: Grid, block: Block) -> list[ObjectMask]:
+def _on_overview(
+    predictor: Predictor, survey: Survey, words: Sequence[str], grid: Grid, block: Block
+) -> list[ObjectMask]:
     """Return what is found on the overview, at the pixels of a block."""
     image = EncodedImage(survey.overview, "pad")
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
 
@@ -9,11 +10,11 @@ import dask
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.engine.ask import Step
 from napari_biomedparse.engine.instances import Typical
 from napari_biomedparse.engine.kept import KeptMask, keep
 from napari_biomedparse.engine.link import Shared, shared_pixels
 from napari_biomedparse.engine.paint import outcomes, paint_plane
-from napari_biomedparse.engine.predictor import Step
 from napari_biomedparse.engine.recognition import Outcome
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Part
@@ -21,7 +22,7 @@ from napari_biomedparse.engine.survey import Survey, survey
 from napari_biomedparse.io.label_store import LabelStore, StoreBlock
 from napari_biomedparse.scale.grid import Block
 from napari_biomedparse.scale.job import Job, key_of
-from napari_biomedparse.scale.looking import look_at_block, look_at_plane
+from napari_biomedparse.scale.looking import look_at_block, look_at_plane, zooms_on
 from napari_biomedparse.scale.objects import sums_of
 from napari_biomedparse.scale.preview import keep_preview
 from napari_biomedparse.scale.scratch import Arrays
@@ -36,12 +37,16 @@ HALO_RADII, LEAST_HALO, MOST_HALO = 8, 64, 512
 
 
 def survey_plane(job: Job, place: Place) -> None:
-    """Look over a plane."""
+    """Look over a plane, and learn how large its objects are where that decides how they are shown."""
     key = key_of(place)
     if job.scratch.find("survey", key) is None:
         with dask.config.set(scheduler="synchronous"):
             found = survey(job.stack, place)
-        job.scratch.put("survey", key, {"windows": np.array(found.windows, float), "overview": found.overview})
+            zooms = zooms_on(
+                job.predictor, job.stack, place, job.prompts, job.recipe.modality, job.recipe.diameter, found
+            )
+        kept = {"windows": np.array(found.windows, float), "overview": found.overview}
+        job.scratch.put("survey", key, kept | {"zooms": np.array(json.dumps(zooms))})
 
 
 def look(job: Job, place: Place, block: Block) -> None:
@@ -58,11 +63,14 @@ def looking(job: Job, place: Place, block: Block) -> Iterator[Step]:
     predictor, asked = job.predictor, job.recipe.modality
     with dask.config.set(scheduler="synchronous"):
         if job.whole:
-            seen = yield from look_at_plane(predictor, job.stack, place, job.prompts, asked)
+            seen = yield from look_at_plane(predictor, job.stack, place, job.prompts, asked, job.recipe.diameter)
         else:
             over = job.scratch.get("survey", key_of(place))
             known = Survey(tuple((low, high) for low, high in over["windows"].tolist()), over["overview"])
-            seen = yield from look_at_block(predictor, job.stack, place, job.prompts, asked, job.grid, block, known)
+            zooms = json.loads(str(over["zooms"]))
+            seen = yield from look_at_block(
+                predictor, job.stack, place, job.prompts, asked, job.grid, block, known, zooms
+            )
     arrays: Arrays = {}
     sums = []
     masks = []

@@ -97,7 +97,7 @@ def _known_cores(predictor: Predictor, numbered: Sequence[Example]) -> tuple[str
     if not numbered:
         return ()
     table = RecognitionTable(cores=tuple(entry.id for entry in all_objects()))
-    asked = Predictor(predictor.model, str(predictor.device), predictor.precision, table)
+    asked = Predictor(predictor.model, str(predictor.device), predictor.encoder.precision, table)
     for example in numbered:
         for target in example.instances:
             mask, found = asked.segment(example.read_image(), [target])[0], find_object(target)

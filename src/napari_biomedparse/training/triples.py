@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import Tensor
 
+from napari_biomedparse.engine.instances import split_instances
+from napari_biomedparse.engine.object_size import diameters, typical_diameter, zoom_for
 from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
@@ -47,6 +50,9 @@ class SamplingConfig:
         Factors by which single sets are drawn more often or more seldom than that, by name.
     tile_zoom
         Range of enlargements for tissue and cells, around the configuration's.
+    sized
+        Share of the parts with cells of a kind that is numbered in some set, that are shown as large as the
+        configuration's ``cell_diameter`` wants them; the others as if it were not known, as images are at first.
     organ_zoom
         Range of enlargements for organs, around filling the input.
     centred
@@ -65,6 +71,7 @@ class SamplingConfig:
     modality_balance: float = 1.0
     weights: dict[str, float] = field(default_factory=dict)
     tile_zoom: tuple[float, float] = (0.5, 1.4)
+    sized: float = 0.7
     organ_zoom: tuple[float, float] = (0.8, 1.3)
     centred: float = 0.5
     bend: float = 0.03
@@ -93,6 +100,7 @@ class Triple:
         self.scales = [scale_of(target) for target in self.targets]
         self.mirrored = not any({"left", "right"} & set(target.split()) for target in self.targets)
         self._size = size
+        self._diameters: dict[str, float | None] = {}
 
     @cached_property
     def pixels(self) -> tuple[Tensor, Tensor]:
@@ -108,6 +116,18 @@ class Triple:
             masks = [resize(mask.astype(float), shape, anti_aliasing=True) >= 0.5 for mask in masks]
         stacked = np.stack(masks).astype(np.uint8)
         return torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(stacked)
+
+    def diameter(self, targets: Collection[str]) -> float | None:
+        """Return the diameter in pixels of the first of some targets that is here; None if there is none of them."""
+        example = self.example
+        target = next((target for target in self.targets if target in targets), None)
+        if target is None:
+            return None
+        if target not in self._diameters:
+            numbered = target in example.instances
+            numbers = example.read_instances(target) if numbered else split_instances(example.read_mask(target))
+            self._diameters[target] = typical_diameter(diameters(numbers))
+        return self._diameters[target]
 
 
 class TripleSampler:
@@ -141,6 +161,9 @@ class TripleSampler:
         self.triples = [Triple(example, size) for example in examples]
         self.model, self.size, self.config, self.seed = model, size, config, seed
         self.phrasing = Phrasing(examples)
+        numbered = {target for example in examples for target in example.instances if scale_of(target) == "cell"}
+        # What is numbered in one set is asked for in its own size in all of them.
+        self._sized = numbered if model.cell_diameter else set()
         self._probability = _probability(examples, config)
 
     def batch(self, step: int, images: int, part: int = 0) -> Batch:
@@ -189,6 +212,9 @@ class TripleSampler:
             zoom = self.size / sides.max() * rng.uniform(*self.config.organ_zoom)
             slack = sides * 0.08
         else:
+            known = triple.diameter(self._sized) if scale == "cell" else None
+            if known is not None and rng.random() < self.config.sized:
+                whole = zoom_for(known, self.model)
             zoom = whole * np.exp(rng.uniform(*np.log(self.config.tile_zoom)))
             slack = np.maximum(0, sides - 0.8 * self.size / zoom) / 2
         modality = triple.example.modality

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from napari_biomedparse.engine.axes import Axes, AxesError
 from napari_biomedparse.engine.preprocess import CT_WINDOWS
-from napari_biomedparse.plugin.selecting import axes_of
+from napari_biomedparse.plugin.selecting import Choices, Scope, axes_of
 from napari_biomedparse.plugin.widgets.mixed_layers import MixedLayers
 from napari_biomedparse.plugin.widgets.naming import named
 
@@ -55,6 +55,11 @@ class ReadingBox(QWidget):
         self.window_values.addItem("contrast limits of the layer", "layer")
         for site, (low, high) in CT_WINDOWS.items():
             self.window_values.addItem(f"CT {site} ({low:g} to {high:g})", (low, high))
+        self.cells = named(QDoubleSpinBox(), "diameter", "Diameter of the cells in pixels; 0 to have it measured")
+        self.cells.setRange(0, 9999)
+        self.cells.setDecimals(1)
+        self.cells.setSuffix(" px")
+        self.cells.setSpecialValueText("measured")
         self.thumbnail = named(QLabel(), "thumbnail", "What the model sees")
         self.thumbnail.setFixedSize(SIDE, SIDE)
         self.thumbnail.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -66,7 +71,9 @@ class ReadingBox(QWidget):
         form.addRow("Channels", self.channels)
         form.addRow("Mix with", self.beside_list)
         form.addRow("Grey values", self.window_values)
+        form.addRow("Cell diameter", self.cells)
         form.addRow("Model sees", self.thumbnail)
+        self.cells.valueChanged.connect(lambda _value: self.changed.emit())
         for box in (self.channels, self.window_values):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.currentIndexChanged.connect(lambda _index: self.changed.emit())
@@ -130,6 +137,21 @@ class ReadingBox(QWidget):
     def window_chosen(self) -> Any:
         """Grey values that become black and white, ``"layer"`` or None for automatic ones."""
         return self.window_values.currentData() if self.window_values.isEnabled() else None
+
+    @property
+    def diameter(self) -> float | None:
+        """Diameter of the cells in pixels; None to have it measured."""
+        return self.cells.value() or None
+
+    def choices(self, scope: Scope) -> Choices:
+        """Return what was chosen here, for what is parsed.
+
+        Raises
+        ------
+        AxesError
+            If the axes that were typed are none of the image.
+        """
+        return Choices(scope, self.chosen_axes, self.mixed, self.window_chosen, self.beside, self.diameter)
 
     def show_picture(self, rgb: NDArray[np.uint8] | None) -> None:
         """Show what the model sees, uint8 (h, w, 3); nothing if None."""

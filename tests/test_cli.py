@@ -57,6 +57,21 @@ def test_segment_as_a_program_from_a_cold_start(tmp_path, fluorescence):
     assert int(rows[0]["area_px"]) == (labels == 1).sum()
 
 
+def test_the_diameter_of_cells_can_be_given(tmp_path, fluorescence, predictor):
+    image = tmp_path / "cells.png"
+    imsave(image, fluorescence[0][:160, :200], check_contrast=False)
+    for folder, more in {"given": ["--diameter", 50], "measured": []}.items():
+        done = run("segment", image, "--prompt", "nuclei", *more, "--output", tmp_path / folder)
+        assert done.exit_code == 0, done.output
+    given, measured = (imread(tmp_path / name / "cells_labels.ome.tif") for name in ("given", "measured"))
+    (mask,) = predictor.segment(fluorescence[0][:160, :200], ["nuclei"], diameter=50)
+    assert (given == mask.mask()).all()
+    assert (given != measured).any()
+    refused = run("segment", image, "--prompt", "nuclei", "--diameter", 0, "--output", tmp_path / "none")
+    assert refused.exit_code == 2
+    assert not (tmp_path / "none").exists()
+
+
 def test_instances_threshold_units_and_json(tmp_path, fluorescence):
     image = tmp_path / "cells.ome.tif"
     unit = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}

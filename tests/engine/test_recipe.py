@@ -36,6 +36,7 @@ FULL = Recipe(
     paint=Paint(0.35, {"nuclei": 0.105}, 0.05, "last", instances=True, split="apart", min_area=0, fill_holes=False),
     link=True,
     source="/data/my scan.tif",
+    diameter=33.5,
     version="0.0.9",
 )
 

@@ -1,6 +1,7 @@
 """Every control of the dock, in a real napari window."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -315,6 +316,21 @@ def test_what_the_model_sees_and_how_axes_are_read(viewer, dock, qtbot, small):
     assert "axis" in find(dock, "status").text().lower() or "axes" in find(dock, "status").text().lower()
 
 
+def test_the_diameter_of_cells_can_be_given(viewer, dock, qtbot, small, predictor):
+    viewer.add_image(small, name="cells")
+    dock._reading_section.expand()
+    diameter = find(dock, "diameter")
+    assert diameter.text() == "measured"
+    diameter.setValue(50)
+    parse(dock, qtbot)
+    layer = only(viewer)
+    recipe = recipe_of(layer)
+    assert recipe.diameter == 50
+    assert layer.metadata[METADATA_KEY]["tiles"]["sized nucleus"]["zoom"] == 1
+    assert (follow(recipe, small, predictor) == layer.data).all()
+    assert (follow(replace(recipe, diameter=None), small, predictor) != layer.data).any()
+
+
 def test_escape_cancels(viewer, dock, qtbot, fluorescence):
     viewer.add_image(np.tile(fluorescence[0], (3, 3)))
     find(dock, "prompt").setText("nuclei")
@@ -336,7 +352,8 @@ def test_the_recipe_lies_in_the_layer(viewer, dock, qtbot, small):
     assert recipe["prompts"] == ["nuclei"]
     assert about["names"] == {1: "nuclei"}
     assert about["modality"] == "Fluorescence Microscopy-Cell"
-    cut = about["tiles"]["cell"]
+    assert list(about["tiles"]) == ["sized nucleus"]
+    cut = about["tiles"]["sized nucleus"]
     assert cut["zoom"] > 1
     side, step = cut["height"], cut["height"] - cut["overlap"]
     rows, columns = (1 + max(0, -(-(length - side) // step)) for length in small.shape)

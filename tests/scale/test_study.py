@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from skimage.io import imread, imsave
+from skimage.transform import rescale
 
 from napari_biomedparse import follow
 from napari_biomedparse.engine.follow import labels_of
@@ -158,6 +159,16 @@ def test_a_plane_in_blocks_has_the_labels_of_the_undivided_plane(divided):
     for (label, other), _ in sorted(zip(pairs.T.tolist(), counts, strict=True), key=lambda pair: pair[1]):
         partner[label] = other
     assert (np.vectorize(partner.get)(expected) == found.labels).mean() >= 0.999
+
+
+@pytest.mark.parametrize("diameter", [None, 40.0])
+def test_large_nuclei_are_shown_smaller_in_blocks_too(tmp_path, predictor, nuclei, diameter):
+    large = rescale(nuclei, 3, order=1, preserve_range=True).astype(nuclei.dtype)[:600, :600]
+    recipe = recipe_of(diameter=diameter)
+    job = job_of(write_tiff(tmp_path / "a.ome.tif", large), recipe, tmp_path / "out", bytes_of(320))
+    found, expected = done(job).labels, followed(job, large, predictor)
+    assert ((found > 0) == (expected > 0)).mean() >= 0.999
+    assert len(np.unique(found)) == len(np.unique(expected)) > 5
 
 
 def test_no_object_is_cut_where_blocks_meet(divided):

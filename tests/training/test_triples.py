@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage as ndi
+from skimage.io import imsave
+from skimage.measure import regionprops
+from skimage.segmentation import clear_border
 
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import CheckpointError, save_model
@@ -114,6 +117,38 @@ def test_cores_come_with_the_masks_of_numbered_objects_and_are_unknown_for_other
     assert not batch.masks[~known].any()
     whole, core = batch.masks[known] > 0, batch.cores[known] > 0
     assert 0 < (core & whole).sum() == core.sum() < 0.6 * whole.sum()
+
+
+def discs(folder: Path, name: str, diameter: int, *, numbered: bool) -> Example:
+    """An image of many discs of one size, with or without their numbers."""
+    y, x = np.mgrid[:300, :300]
+    inside = np.hypot(y % 60 - 30, x % 60 - 30) < diameter / 2
+    numbers = np.where(inside, y // 60 * 5 + x // 60 + 1, 0)
+    files = {part: folder / f"{name}_{part}.png" for part in ("image", "mask", "numbers")}
+    for part, pixels in {"image": inside * 200 + 20, "mask": inside * 255, "numbers": numbers}.items():
+        imsave(files[part], pixels.astype(np.uint8), check_contrast=False)
+    more = {"nucleus": files["numbers"]} if numbered else {}
+    return Example("Discs", files["image"], "pathology", "cell", {"nucleus": files["mask"]}, more)
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize(
+    ("diameter", "sized", "shown"), [(40, 1, 20), (20, 1, 20), (10, 1, 10 * 2**0.5), (40, 0, 40), (10, 0, 10)]
+)
+def test_cells_are_shown_in_the_size_that_the_network_is_to_know(
+    tmp_path, tiny_config, diameter, sized, shown, numbered
+):
+    known = [discs(tmp_path, "other", 20, numbered=True), discs(tmp_path, "this", diameter, numbered=numbered)]
+    config = SamplingConfig(1, foreign=0, tile_zoom=(1, 1), bend=0, recolour=(0, 0), sized=sized)
+    sampler = TripleSampler(known, replace(tiny_config, cell_diameter=20.0), 128, config, seed=0)
+    sampler.triples = sampler.triples[1:]
+    sampler._probability = np.ones(1)
+    found = [
+        region.equivalent_diameter_area
+        for mask in sampler.batch(0, 6).masks[:, 0].numpy()
+        for region in regionprops(clear_border(ndi.label(mask > 0)[0]))
+    ]
+    assert np.median(found) == pytest.approx(shown, rel=0.08)
 
 
 def test_a_network_with_cores_is_taught_them_where_they_are_known(tiny_config, rng):

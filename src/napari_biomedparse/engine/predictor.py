@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -352,22 +352,29 @@ class Predictor:
             return united({word: ObjectMask(word, np.zeros(encoded.shape, np.float32)) for word in asked})
 
         for question in questions:
-            usual = encoded.view(question.scale, self.model.config)
-            if question.view in encoded.views:
-                continue
-            if encoded.diameter is not None:
-                zoom = zoom_for(encoded.diameter, self.model.config)
-                encoded.views[question.view] = plan_view(encoded.shape, zoom, self.model.config)
-                continue
-            measuring = sized_view(self.encoder, encoded, question.prompts[0])
-            while question.view not in encoded.views:
-                try:
-                    next(measuring)
-                except StopIteration as end:
-                    encoded.views[question.view] = end.value
-                else:
-                    yield Step(0, len(usual.tiles), nothing)
+            if not question.sized:
+                encoded.view(question.scale, self.model.config)
+            elif question.view not in encoded.views:
+                yield from self._size(encoded, question, nothing)
         return united((yield from ask(self.encoder, encoded, questions, near, united)))
+
+    def _size(
+        self, encoded: EncodedImage, question: Question, nothing: Callable[[], list[ObjectMask]]
+    ) -> Generator[Step, None, None]:
+        """Plan the view of objects that are shown in a size of their own."""
+        if encoded.diameter is not None:
+            zoom = zoom_for(encoded.diameter, self.model.config)
+            encoded.views[question.view] = plan_view(encoded.shape, zoom, self.model.config)
+            return
+        expected = len(plan_view(encoded.shape, self.model.config.cell_zoom, self.model.config).tiles)
+        measuring = sized_view(self.encoder, encoded, question.prompts[0])
+        while True:
+            try:
+                next(measuring)
+            except StopIteration as end:
+                encoded.views[question.view] = end.value
+                return
+            yield Step(0, expected, nothing)
 
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Group prompts by the view of an image that suits their objects."""

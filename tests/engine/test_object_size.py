@@ -1,0 +1,117 @@
+"""Cells of any size are shown to the network in the size it was trained on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from skimage.draw import disk
+from skimage.transform import rescale
+
+from napari_biomedparse.engine.object_size import LOOKS, SAMPLE, SizeSearch, diameters, typical_diameter, zoom_for
+from napari_biomedparse.evaluation.instances import count_objects
+from napari_biomedparse.model.config import preset
+from napari_biomedparse.ontology import scale_of
+
+# Twice enlarged where nothing is known, so that 25 pixels are the usual diameter; tiles of 128 pixels then.
+CONFIG = replace(preset("mini"), input_size=256, cell_zoom=2.0, cell_diameter=50.0)
+
+
+def test_the_diameter_of_a_disc_is_that_of_its_area():
+    numbers = np.zeros((100, 100), int)
+    numbers[disk((50, 50), 20)] = 7
+    numbers[5:9, 5:9] = 3
+    assert sorted(diameters(numbers)) == pytest.approx([np.sqrt(16 * 4 / np.pi), 40], rel=0.02)
+    assert not len(diameters(np.zeros((5, 5), int)))
+
+
+def test_crumbs_hardly_count_and_nothing_has_no_size():
+    assert typical_diameter(np.array([30.0] * 10 + [2.0] * 60)) == 30
+    assert typical_diameter(np.array([10.0, 12, 30])) == 30
+    assert typical_diameter(np.zeros(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("diameter", "zoom"),
+    [(25, 2), (22, 2), (28, 2), (18, 2 * 2**0.5), (5, 2 * 2**0.5), (50, 1), (100, 0.5), (9000, 0.25)],
+)
+def test_small_cells_are_enlarged_and_large_ones_reduced_within_limits(diameter, zoom):
+    assert zoom_for(diameter, CONFIG) == pytest.approx(zoom)
+    assert zoom_for(diameter, replace(CONFIG, cell_diameter=None)) == 2
+
+
+@pytest.mark.parametrize("diameter", [0, -3, float("nan"), float("inf")])
+def test_a_diameter_that_is_none_is_refused(predictor, diameter):
+    with pytest.raises(ValueError, match="must be a positive number of pixels"):
+        predictor.segment(np.zeros((64, 64)), ["nuclei"], diameter=diameter)
+
+
+def looked(shape, sizes):
+    """Return the zooms of all looks, which find some sizes one after another, and of the view that was settled on."""
+    search, zooms = SizeSearch(shape, CONFIG), []
+    for found in sizes:
+        assert not search.done
+        zooms.append(search.sample.zoom)
+        search.add(np.array(found, float))
+    assert search.done
+    return zooms, search.view.zoom
+
+
+def test_ordinary_and_small_cells_are_looked_at_once():
+    assert looked((512, 512), [[24, 25, 26]]) == ([2], 2)
+    assert looked((512, 512), [[8, 9]]) == ([2], pytest.approx(2 * 2**0.5))
+
+
+def test_large_cells_are_looked_at_again_until_their_size_stays():
+    # Tiles show only parts of them at first.
+    assert looked((2000, 2000), [[60, 70], [190, 210], [200]]) == ([2, pytest.approx(2**-0.5), 0.25], 0.25)
+    assert looked((2000, 2000), [[50], [50]]) == ([2, 1], 1)
+    assert looked((2000, 2000), [[100], [50]]) == ([2, 0.5], 1)
+    assert LOOKS == 3
+
+
+def test_where_there_are_none_larger_ones_are_looked_for_once():
+    assert looked((512, 512), [[], []]) == ([2, 0.5], 2)
+    assert looked((512, 512), [[], [100, 110]]) == ([2, 0.5], 0.5)
+
+
+def test_a_large_plane_is_judged_by_some_of_its_tiles_the_same_ones_each_time():
+    search = SizeSearch((5000, 5000), CONFIG)
+    tiles = search.sample.tiles
+    assert len(tiles) == SAMPLE
+    assert tiles == SizeSearch((5000, 5000), CONFIG).sample.tiles
+    assert set(tiles) < set(search.view.tiles)
+    # Spread over the plane.
+    assert {(tile.top > 2500, tile.left > 2500) for tile in tiles} == {
+        (a, b) for a in (True, False) for b in (True, False)
+    }
+
+
+@pytest.mark.parametrize("factor", [3, 6])
+def test_nuclei_photographed_much_larger_are_found_all_the_same(predictor, fluorescence, factor):
+    pixels, _, numbers = (plane[:200, :200] for plane in fluorescence)
+    large = rescale(pixels, factor, order=1, preserve_range=True).astype(pixels.dtype)
+    truth = np.kron(numbers, np.ones((factor, factor), numbers.dtype))
+    usual = count_objects(predictor.segment(pixels, ["nuclei"])[0].instances(), numbers).f1_50
+    (mask,) = predictor.segment(large, ["nuclei"])
+    assert count_objects(mask.instances(), truth).f1_50 > usual - 0.1
+    blind = predictor.segment(large, ["nuclei"], diameter=25)[0]
+    assert count_objects(blind.instances(), truth).f1_50 < usual - 0.2
+
+
+def test_the_size_of_nuclei_does_not_depend_on_what_else_is_asked(predictor, fluorescence):
+    large = rescale(fluorescence[0], 3, order=1, preserve_range=True).astype(np.uint8)[:300, :300]
+    alone = predictor.segment(large, ["nuclei"])[0]
+    _, among = predictor.segment(large, ["vessel", "nuclei"])
+    np.testing.assert_allclose(alone.probability, among.probability, atol=1e-4)
+
+
+def test_a_given_diameter_is_not_measured(predictor, fluorescence):
+    image = predictor.encode(fluorescence[0], scales=(), diameter=50)
+    predictor.segment(image, ["nuclei"])
+    assert image.views["sized nucleus"].zoom == 1
+    measured = predictor.encode(fluorescence[0], scales=())
+    predictor.segment(measured, ["nuclei", "axon"])
+    assert measured.views["sized nucleus"].zoom == zoom_for(
+        typical_diameter(diameters(fluorescence[2])), predictor.model.config
+    )
+    assert measured.views[scale_of("axon")].zoom == 2

@@ -46,7 +46,7 @@ class Question:
     cored
         Whether the model knows the inner parts of their objects.
     sized
-        Identifier of their object, if its size in the image decides how much that is enlarged.
+        Name of their object, if its size in the image decides how much that is enlarged.
     """
 
     scale: Scale
@@ -107,20 +107,20 @@ def ask(
     return found
 
 
-def sized_view(encoder: Encoder, image: EncodedImage, prompt: str) -> Generator[None, None, View]:
+def sized_view(encoder: Encoder, image: EncodedImage, name: str) -> Generator[None, None, View]:
     """Find the view that shows an object, of which the model knows the inner parts, in the size that suits it."""
     search = SizeSearch(image.shape, encoder.model.config)
     while not search.done:
         found = []
         for batch in search.sample.batches:
-            found.append(sizes(encoder, image, search.view, batch, prompt))
+            found.append(sizes(encoder, image, search.view, batch, name))
             yield
         search.add(np.concatenate(found))
     return search.view
 
 
-def sizes(encoder: Encoder, image: EncodedImage, view: View, batch: Batch, prompt: str) -> NDArray[np.float64]:
+def sizes(encoder: Encoder, image: EncodedImage, view: View, batch: Batch, name: str) -> NDArray[np.float64]:
     """Return the diameters in pixels of the objects on some tiles, each tile looked at for itself."""
-    answers = encoder.answers(image, view, batch, encoder.words([prompt]), (0,))
+    answers = encoder.answers(image, view, batch, encoder.words([name]), (0,))
     objects = (split_instances(plane > 0.5, plane, cores=cores) for plane, cores in answers)
     return np.concatenate([diameters(numbers) for numbers in objects])

@@ -367,7 +367,7 @@ class Predictor:
             encoded.views[question.view] = plan_view(encoded.shape, zoom, self.model.config)
             return
         expected = len(plan_view(encoded.shape, self.model.config.cell_zoom, self.model.config).tiles)
-        measuring = sized_view(self.encoder, encoded, question.prompts[0])
+        measuring = sized_view(self.encoder, encoded, question.sized)
         while True:
             try:
                 next(measuring)
@@ -383,6 +383,6 @@ class Predictor:
         for prompt in dict.fromkeys(prompts):
             found, scale = find_object(prompt), scale_of(prompt)
             cored = found is not None and config.cores and found.id in self.table.cores
-            sized = found.id if found and cored and scale == "cell" and config.cell_diameter is not None else ""
+            sized = found.name if found and cored and scale == "cell" and config.cell_diameter is not None else ""
             grouped.setdefault(Question(scale, (), cored, sized), []).append(prompt)
         return [replace(question, prompts=tuple(asked)) for question, asked in grouped.items()]

@@ -54,7 +54,7 @@ def zooms_on(
     diameter: float | None,
     survey: Survey,
 ) -> dict[str, float | None]:
-    """Return how much a plane is enlarged for the objects that the model is to see in one size, by their identifiers.
+    """Return how much a plane is enlarged for the objects that the model is to see in one size, by their names.
 
     Only those tiles are read that tell how large they are.
     """
@@ -72,7 +72,7 @@ def zooms_on(
             for tile in search.sample.tiles:
                 image = EncodedImage(survey.picture(stack, place, tile.slices), "pad")
                 alone = (Tile(0, 0, *image.shape),)
-                found.append(sizes(predictor.encoder, image, search.view, alone, question.prompts[0]))
+                found.append(sizes(predictor.encoder, image, search.view, alone, question.sized))
             search.add(np.concatenate(found))
         zooms[question.sized] = search.view.zoom
     return zooms
@@ -110,7 +110,7 @@ def look_at_block(
     )
     answers: dict[str, ObjectMask] = {}
     for question, view in zip(questions, views, strict=True):
-        image.views[question.scale] = image.views[question.view] = _local(view, part, rgb)
+        image.views[question.view] = _local(view, part, rgb)
         if view.zoom is not None:
             found = [_cut(mask, inner) for mask in (yield from predictor.steps(image, question.prompts))]
         else:

@@ -36,7 +36,7 @@ def test_crumbs_hardly_count_and_nothing_has_no_size():
 )
 def test_small_cells_are_enlarged_and_large_ones_reduced_within_limits(diameter, zoom):
     assert zoom_for(diameter, CONFIG) == pytest.approx(zoom)
-    assert zoom_for(diameter, replace(CONFIG, cell_diameter=None)) == 2
+    assert zoom_for(diameter, replace(CONFIG, sized=(), cell_diameter=None)) == 2
 
 
 @pytest.mark.parametrize("diameter", [0, -3, float("nan"), float("inf")])

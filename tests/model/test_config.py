@@ -38,6 +38,8 @@ def test_presets_survive_json(name):
         ({"dim": 66}, "dim"),
         ({"dim": 40}, "norm_groups"),
         ({"cell_zoom": 0}, "cell_zoom"),
+        ({"cell_diameter": -5}, "cell_diameter"),
+        ({"cell_diameter": None}, "which size nucleus"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(change, word):

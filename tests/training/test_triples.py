@@ -138,11 +138,9 @@ def discs(folder: Path, name: str, diameter: int, *, numbered: bool) -> Example:
 def test_cells_are_shown_in_the_size_that_the_network_is_to_know(
     tmp_path, tiny_config, diameter, sized, shown, numbered
 ):
-    known = [discs(tmp_path, "other", 20, numbered=True), discs(tmp_path, "this", diameter, numbered=numbered)]
+    known = [discs(tmp_path, "these", diameter, numbered=numbered)]
     config = SamplingConfig(1, foreign=0, tile_zoom=(1, 1), bend=0, recolour=(0, 0), sized=sized)
-    sampler = TripleSampler(known, replace(tiny_config, cell_diameter=20.0), 128, config, seed=0)
-    sampler.triples = sampler.triples[1:]
-    sampler._probability = np.ones(1)
+    sampler = TripleSampler(known, replace(tiny_config, sized=("nucleus",), cell_diameter=20.0), 128, config, seed=0)
     found = [
         region.equivalent_diameter_area
         for mask in sampler.batch(0, 6).masks[:, 0].numpy()

@@ -383,6 +383,6 @@ class Predictor:
         for prompt in dict.fromkeys(prompts):
             found, scale = find_object(prompt), scale_of(prompt)
             cored = found is not None and config.cores and found.id in self.table.cores
-            sized = found.name if found and cored and scale == "cell" and config.cell_diameter is not None else ""
+            sized = found.name if found and cored and found.id in config.sized else ""
             grouped.setdefault(Question(scale, (), cored, sized), []).append(prompt)
         return [replace(question, prompts=tuple(asked)) for question, asked in grouped.items()]

@@ -99,9 +99,11 @@ class ModelConfig:
         Enlargement at which cells and organelles are shown to the network (1 is the image's own pixel size).
     tissue_zoom
         The same for tissue-scale objects, such as vessels; None shows them on the whole image, as organs.
+    sized
+        Identifiers of the objects that the network was shown in one size, images being enlarged or reduced for that;
+        others it was shown at the zoom of their scale, whatever their size.
     cell_diameter
-        Diameter in the input's pixels at which the network was shown cells that were numbered, enlarged or reduced for
-        that; None if it was shown all at ``cell_zoom``, whatever their size.
+        Their diameter then, in the input's pixels.
     cell_fill
         Whether an image smaller than the input is enlarged to fill it for these objects too.
     detail
@@ -121,6 +123,7 @@ class ModelConfig:
     input_size: int
     dim: int
     cell_zoom: float = 1.0
+    sized: tuple[str, ...] = ()
     cell_diameter: float | None = None
     tissue_zoom: float | None = None
     cell_fill: bool = True
@@ -141,6 +144,8 @@ class ModelConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, not {value}.")
+        if self.sized and self.cell_diameter is None:
+            raise ValueError(f"cell_diameter must say in which size {self.sized[0]} is shown.")
         if self.detail < 0 or self.detail % 4:
             raise ValueError(f"detail must be 0 or a positive multiple of 4, not {self.detail}.")
         for part, width, heads in (
@@ -175,7 +180,7 @@ class ModelConfig:
             "mask_decoder": MaskDecoderConfig,
         }
         try:
-            fields = dict(values)
+            fields = {**values, "sized": tuple(values.get("sized", ()))}
             for key, part in parts.items():
                 if key in fields:
                     entries = {k: tuple(v) if isinstance(v, list) else v for k, v in fields[key].items()}
@@ -192,6 +197,7 @@ PRESETS: dict[str, ModelConfig] = {
         input_size=256,
         dim=64,
         cell_zoom=2.0,
+        sized=("nucleus",),
         cell_diameter=50.0,
         tissue_zoom=2.0,
         cell_fill=False,

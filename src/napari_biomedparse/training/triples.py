@@ -18,7 +18,7 @@ from napari_biomedparse.engine.object_size import diameters, typical_diameter, z
 from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
-from napari_biomedparse.ontology import Scale, find_modality, scale_of
+from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
 from napari_biomedparse.training.augment import Placement, move, recolour
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example
@@ -51,8 +51,8 @@ class SamplingConfig:
     tile_zoom
         Range of enlargements for tissue and cells, around the configuration's.
     sized
-        Share of the parts with cells of a kind that is numbered in some set, that are shown as large as the
-        configuration's ``cell_diameter`` wants them; the others as if it were not known, as images are at first.
+        Share of the parts with objects that the configuration wants in one size (``ModelConfig.sized``) which are shown
+        so; the others as if their size were not known, as images are at first.
     organ_zoom
         Range of enlargements for organs, around filling the input.
     centred
@@ -117,13 +117,13 @@ class Triple:
         stacked = np.stack(masks).astype(np.uint8)
         return torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(stacked)
 
-    def diameter(self, targets: Collection[str]) -> float | None:
-        """Return the diameter in pixels of the first of some targets that is here; None if there is none of them."""
-        example = self.example
-        target = next((target for target in self.targets if target in targets), None)
+    def diameter(self, objects: Collection[str]) -> float | None:
+        """Return the diameter in pixels of the first target that is one of some objects; None if there is none."""
+        target = next((target for target in self.targets if _identifier(target) in objects), None)
         if target is None:
             return None
         if target not in self._diameters:
+            example = self.example
             numbered = target in example.instances
             numbers = example.read_instances(target) if numbered else split_instances(example.read_mask(target))
             self._diameters[target] = typical_diameter(diameters(numbers))
@@ -161,9 +161,6 @@ class TripleSampler:
         self.triples = [Triple(example, size) for example in examples]
         self.model, self.size, self.config, self.seed = model, size, config, seed
         self.phrasing = Phrasing(examples)
-        numbered = {target for example in examples for target in example.instances if scale_of(target) == "cell"}
-        # What is numbered in one set is asked for in its own size in all of them.
-        self._sized = numbered if model.cell_diameter else set()
         self._probability = _probability(examples, config)
 
     def batch(self, step: int, images: int, part: int = 0) -> Batch:
@@ -212,7 +209,7 @@ class TripleSampler:
             zoom = self.size / sides.max() * rng.uniform(*self.config.organ_zoom)
             slack = sides * 0.08
         else:
-            known = triple.diameter(self._sized) if scale == "cell" else None
+            known = triple.diameter(self.model.sized) if scale == "cell" else None
             if known is not None and rng.random() < self.config.sized:
                 whole = zoom_for(known, self.model)
             zoom = whole * np.exp(rng.uniform(*np.log(self.config.tile_zoom)))
@@ -236,6 +233,11 @@ class TripleSampler:
         layers = move(torch.cat([image, masks]).float(), self.size, place, rng)
         strength = float(rng.uniform(*self.config.recolour))
         return recolour(layers[:3], rng, strength), (layers[3:] >= 0.5).float()
+
+
+def _identifier(target: str) -> str:
+    found = find_object(target)
+    return found.id if found else ""
 
 
 def _probability(examples: list[Example], config: SamplingConfig) -> NDArray[np.float64]:

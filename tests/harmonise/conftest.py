@@ -16,6 +16,28 @@ import pytest
 import yaml
 from PIL import Image
 
+from napari_biomedparse.harmonise.build import build_dataset
+from napari_biomedparse.harmonise.conventions import load_source
+from napari_biomedparse.harmonise.index import SourceIndex
+from napari_biomedparse.harmonise.items import Settings
+from napari_biomedparse.harmonise.mapping import Matching, map_labels
+from napari_biomedparse.harmonise.review import Review
+
+SMALL = Settings(size=32, test=0.3, seed=1, min_pixels=1)
+
+
+def build(folder: Path, out: Path, settings: Settings = SMALL, review: Review | None = None, **options: Any) -> Any:
+    """Build a data set, its labels matched offline."""
+    review = review or Review(out / "review.csv")
+    with SourceIndex(folder, load_source(folder), None) as index:
+        map_labels(index.labels(), index.source, review, Matching())
+        return build_dataset(index, review, out, settings, **options)
+
+
+def annotations(out: Path, split: str) -> Any:
+    """What a split's JSON file says."""
+    return json.loads((out / f"{split}.json").read_text())
+
 
 def save(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -105,6 +105,15 @@ def test_the_size_of_nuclei_does_not_depend_on_what_else_is_asked(predictor, flu
     np.testing.assert_allclose(alone.probability, among.probability, atol=1e-4)
 
 
+def test_the_size_on_a_plane_that_was_seen_is_known(predictor, fluorescence, monkeypatch):
+    pixels = fluorescence[0][:150, :150]
+    first = predictor.segment(pixels, ["nuclei"])[0]
+    monkeypatch.setattr(predictor.model, "encode_image", lambda _: pytest.fail("it was encoded again"))
+    monkeypatch.setattr("napari_biomedparse.engine.predictor.sized_view", lambda *_: pytest.fail("measured again"))
+    again = predictor.segment(pixels.copy(), ["nuclei"])[0]
+    np.testing.assert_allclose(again.probability, first.probability, atol=1e-4)
+
+
 def test_a_given_diameter_is_not_measured(predictor, fluorescence):
     image = predictor.encode(fluorescence[0], scales=(), diameter=50)
     predictor.segment(image, ["nuclei"])

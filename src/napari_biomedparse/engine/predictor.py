@@ -24,7 +24,7 @@ from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.engine.tables import table_of
-from napari_biomedparse.engine.views import EncodedImage, plan_view
+from napari_biomedparse.engine.views import EncodedImage, View, plan_view
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, scale_of
@@ -362,17 +362,21 @@ class Predictor:
         self, encoded: EncodedImage, question: Question, nothing: Callable[[], list[ObjectMask]]
     ) -> Generator[Step, None, None]:
         """Plan the view of objects that are shown in a size of their own."""
+        config, key = self.model.config, ("view", encoded.content, question.sized)
+        known = self.cache.get(key, View)
         if encoded.diameter is not None:
-            zoom = zoom_for(encoded.diameter, self.model.config)
-            encoded.views[question.view] = plan_view(encoded.shape, zoom, self.model.config)
+            known = plan_view(encoded.shape, zoom_for(encoded.diameter, config), config)
+        if known is not None:
+            encoded.views[question.view] = known
             return
-        expected = len(plan_view(encoded.shape, self.model.config.cell_zoom, self.model.config).tiles)
+        expected = len(plan_view(encoded.shape, config.cell_zoom, config).tiles)
         measuring = sized_view(self.encoder, encoded, question.sized)
         while True:
             try:
                 next(measuring)
             except StopIteration as end:
                 encoded.views[question.view] = end.value
+                self.cache.put(key, end.value)
                 return
             yield Step(0, expected, nothing)
 

@@ -38,6 +38,11 @@ class View:
         return [tile for batch in self.batches for tile in batch]
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that it holds, about."""
+        return 100 * len(self.tiles)
+
+    @property
     def summary(self) -> dict[str, float | None]:
         """How many tiles there are, height, width and overlap of one in pixels, and its enlargement (None: to fit)."""
         tiles = self.tiles

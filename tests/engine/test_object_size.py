@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pytest import approx
 from skimage.draw import disk
 from skimage.transform import rescale
 
-from napari_biomedparse.engine.object_size import LOOKS, SAMPLE, SizeSearch, diameters, typical_diameter, zoom_for
+from napari_biomedparse.engine.object_size import SAMPLE, SizeSearch, diameters, typical_diameter, zoom_for
 from napari_biomedparse.evaluation.instances import count_objects
 from napari_biomedparse.model.config import preset
 from napari_biomedparse.ontology import scale_of
@@ -63,10 +64,16 @@ def test_ordinary_and_small_cells_are_looked_at_once():
 
 def test_large_cells_are_looked_at_again_until_their_size_stays():
     # Tiles show only parts of them at first.
-    assert looked((2000, 2000), [[60, 70], [190, 210], [200]]) == ([2, pytest.approx(2**-0.5), 0.25], 0.25)
-    assert looked((2000, 2000), [[50], [50]]) == ([2, 1], 1)
-    assert looked((2000, 2000), [[100], [50]]) == ([2, 0.5], 1)
-    assert LOOKS == 3
+    step = 2**0.5
+    assert looked((2000, 2000), [[50], [70]]) == ([2, approx(1 / step)], approx(1 / step))
+    assert looked((2000, 2000), [[35], [70], [75]]) == ([2, approx(1), approx(0.5)], approx(1 / step))
+    assert looked((2000, 2000), [[50], [100], [130]]) == ([2, approx(1 / step), approx(0.5 / step)], approx(0.5 / step))
+    # What is larger still fills the picture.
+    assert looked((9000, 9000), [[50], [200], [900]]) == ([2, approx(1 / step), 0.25], 0.25)
+
+
+def test_the_search_ends_however_large_they_seem():
+    assert looked((9000, 9000), [[36], [80], [160], [900]]) == ([2, approx(1), approx(0.5), 0.25], 0.25)
 
 
 def test_where_there_are_none_larger_ones_are_looked_for_once():

@@ -13,8 +13,8 @@ from napari_biomedparse.model.config import ModelConfig
 # Cells are enlarged by at most this factor more than where their size is not known, and reduced by at most 1/8: smaller
 # ones have no more pixels to show, and larger ones fill the picture. In between, factors of half an octave suffice.
 LARGEST, SMALLEST, STEPS = 2**0.5, 1 / 8, 2
-# Tiles that are looked at to learn how large cells are, and how often it is looked again where they were far too large.
-SAMPLE, LOOKS = 36, 3
+# Tiles that are looked at to learn how large cells are.
+SAMPLE = 36
 
 
 def diameters(numbers: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -61,8 +61,10 @@ def zoom_for(diameter: float, config: ModelConfig) -> float:
 class SizeSearch:
     """The search for the view that shows cells of unknown size as large as the network wants them.
 
-    They are looked at as if they were of ordinary size. Where they turn out to be much larger, so that tiles show parts
-    of them only, they are looked at again; where there are none, once more at a quarter of that enlargement.
+    They are looked at as if they were of ordinary size. Where they seem larger, tiles may show parts of them, which
+    are smaller than the whole: so they are looked at again, from a little further away than they seem to need, until
+    they do not seem larger than that: four times at most. Where there are none, larger ones are looked for once, at a
+    quarter of the enlargement.
 
     Parameters
     ----------
@@ -74,15 +76,15 @@ class SizeSearch:
     Attributes
     ----------
     view
-        The best so far.
+        To be looked at next; the one to use once it is ``done``.
     done
-        Whether it is final; if not, :meth:`add` wants to know the sizes of the objects on the tiles of :attr:`sample`.
+        Whether the search has ended; if not, :meth:`add` wants to know the sizes of the objects on :attr:`sample`.
     """
 
     def __init__(self, shape: tuple[int, int], config: ModelConfig) -> None:
         self._shape, self._config = shape, config
         self._usual = self.view = plan_view(shape, config.cell_zoom, config)
-        self._looks = 0
+        self._looked = False
         self.done = self.view.zoom is None
 
     @property
@@ -97,13 +99,20 @@ class SizeSearch:
 
     def add(self, found: NDArray[np.float64]) -> None:
         """Take in the diameters in pixels of the objects on :attr:`sample`."""
-        self._looks += 1
         now, known = self.view.zoom, typical_diameter(found)
         assert now is not None
-        if known is None and self._looks > 1:
+        if known is None and self._looked:
             # Nor are there larger ones.
             self.view, self.done = self._usual, True
             return
-        zoom = self._config.cell_zoom / 4 if known is None else zoom_for(known, self._config)
+        self._looked = True
+        if known is None:
+            zoom = self._config.cell_zoom / 4
+        else:
+            zoom = zoom_for(known, self._config)
+            self.done = zoom >= now
+            if not self.done:
+                zoom = max(zoom / 2 ** (1 / STEPS), self._config.cell_zoom * SMALLEST)
         self.view = plan_view(self._shape, zoom, self._config)
-        self.done = self._looks == LOOKS or self.view.zoom is None or (known is not None and zoom >= now)
+        # The whole plane at once shows them as large as that.
+        self.done = self.done or self.view.zoom is None

@@ -114,7 +114,7 @@ def test_parts_of_a_plane_are_told_on_the_way_and_where_it_begins_changes_nothin
 
 def test_what_takes_long_to_paint_is_told_less_often(predictor, fluorescence, monkeypatch):
     stack = Stack((np.tile(fluorescence[0][:260, :320], (2, 2)),), PLANE)
-    recipe = Recipe(PLANE, ("nuclei",))
+    recipe = Recipe(PLANE, ("vessel",))
 
     def parts(painting):
         """Return at which steps something is told, where each step takes a second and painting some."""

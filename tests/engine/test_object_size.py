@@ -65,15 +65,13 @@ def test_ordinary_and_small_cells_are_looked_at_once():
 def test_large_cells_are_looked_at_again_until_their_size_stays():
     # Tiles show only parts of them at first.
     step = 2**0.5
+    zooms = [2, step, 1, 1 / step, 0.5, 0.5 / step, 0.25]
+    assert looked((2000, 2000), [[35], [55], [75], [72]]) == (approx(zooms[:4]), approx(1 / step))
+    # Much larger ones seem smaller than they are.
     assert looked((2000, 2000), [[50], [70]]) == ([2, approx(1 / step)], approx(1 / step))
-    assert looked((2000, 2000), [[35], [70], [75]]) == ([2, approx(1), approx(0.5)], approx(1 / step))
-    assert looked((2000, 2000), [[50], [100], [130]]) == ([2, approx(1 / step), approx(0.5 / step)], approx(0.5 / step))
-    # What is larger still fills the picture.
     assert looked((9000, 9000), [[50], [200], [900]]) == ([2, approx(1 / step), 0.25], 0.25)
-
-
-def test_the_search_ends_however_large_they_seem():
-    assert looked((9000, 9000), [[36], [80], [160], [900]]) == ([2, approx(1), approx(0.5), 0.25], 0.25)
+    # It ends however large they seem.
+    assert looked((9000, 9000), [[36], [50], [75], [100], [150], [220], [900]]) == (approx(zooms), 0.25)
 
 
 def test_where_there_are_none_larger_ones_are_looked_for_once():

@@ -101,6 +101,9 @@ def look(
                 break
             yield Progress(number * step.total + step.done, len(places) * step.total)
             now = monotonic()
+            if not step.done:
+                # There is nothing to tell yet.
+                told = now
             if every is not None and step.done < step.total and now - told > pause:
                 # The receiver paints it before it comes back here.
                 yield Seen(place, modality, tuple(keep(mask) for mask in step.preview()), whole=False)

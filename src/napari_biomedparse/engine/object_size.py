@@ -61,10 +61,10 @@ def zoom_for(diameter: float, config: ModelConfig) -> float:
 class SizeSearch:
     """The search for the view that shows cells of unknown size as large as the network wants them.
 
-    They are looked at as if they were of ordinary size. Where they seem larger, tiles may show parts of them, which
-    are smaller than the whole: so they are looked at again, from a little further away than they seem to need, until
-    they do not seem larger than that: four times at most. Where there are none, larger ones are looked for once, at a
-    quarter of the enlargement.
+    They are looked at as if they were of ordinary size. Where they seem larger, tiles may show parts of them, which are
+    smaller than the whole: so they are looked at again from further away, and where they seem twice as large or more,
+    from a little further still, until they do not seem larger than that. Where there are none, larger ones are looked
+    for once, at a quarter of the enlargement.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class SizeSearch:
         else:
             zoom = zoom_for(known, self._config)
             self.done = zoom >= now
-            if not self.done:
+            if zoom <= now / 2:
                 zoom = max(zoom / 2 ** (1 / STEPS), self._config.cell_zoom * SMALLEST)
         self.view = plan_view(self._shape, zoom, self._config)
         # The whole plane at once shows them as large as that.

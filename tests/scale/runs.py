@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet
 import tifffile
 
-from napari_biomedparse import Recipe
+from napari_biomedparse import Predictor, Recipe, follow
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.selection import Selection
 from napari_biomedparse.io.label_store import LabelStore
@@ -72,3 +72,8 @@ def done(job: Job) -> Result:
     assert outcome.error is None, outcome.error
     assert outcome.finished is not None
     return result_of(job, outcome.finished.objects)
+
+
+def followed(job: Job, pixels: np.ndarray, predictor: Predictor) -> np.ndarray:
+    """What the engine itself makes of the job's question."""
+    return follow(job.recipe, pixels, predictor)

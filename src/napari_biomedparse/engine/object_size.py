@@ -13,7 +13,7 @@ from napari_biomedparse.model.config import ModelConfig
 # Cells are enlarged by at most this factor more than where their size is not known, and reduced by at most 1/8: smaller
 # ones have no more pixels to show, and larger ones fill the picture. In between, factors of half an octave suffice.
 LARGEST, SMALLEST, STEPS = 2**0.5, 1 / 8, 2
-# Tiles that are looked at to learn how large cells are.
+# Tiles that are looked at, at most, to learn how large cells are.
 SAMPLE = 36
 
 
@@ -89,10 +89,10 @@ class SizeSearch:
 
     @property
     def sample(self) -> View:
-        """Some tiles of the view, the same ones each time; of a few, all."""
+        """Some tiles of the view, the same ones each time; of a few, every second batch as the view will ask for it."""
         tiles = self.view.tiles
         if len(tiles) <= SAMPLE:
-            return self.view
+            return View(self.view.batches[::2], self.view.zoom, self.view.overlap)
         chosen = np.sort(np.random.default_rng(0).choice(len(tiles), SAMPLE, replace=False))
         batches = batched([tiles[n] for n in chosen], len(self.view.batches[0]))
         return View(batches, self.view.zoom, self.view.overlap)

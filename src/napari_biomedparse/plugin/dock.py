@@ -9,7 +9,6 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QShortcut, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_biomedparse.engine.session import shared_session
 from napari_biomedparse.ontology import published_vocabulary
@@ -36,6 +35,7 @@ from napari_biomedparse.plugin.widgets.reading_box import ReadingBox
 from napari_biomedparse.plugin.widgets.results_table import ResultsTable
 from napari_biomedparse.plugin.widgets.run_progress import RunProgress
 from napari_biomedparse.plugin.widgets.scope_chooser import ScopeChooser
+from napari_biomedparse.plugin.widgets.section import section
 from napari_biomedparse.plugin.widgets.threshold_slider import ShareSlider
 from napari_biomedparse.plugin.worker import Job, start_thread
 
@@ -133,21 +133,14 @@ class ParseDock(QWidget):
         column.addWidget(self.objects)
         column.addWidget(self.boxes)
         column.addWidget(self.buttons)
-        sections = {
-            "Layers": self.looks,
-            "Reading": self.reading,
-            "Run to disk": self.disk,
-            "Fine-tune": self.finetune,
-        }
-        for title, widget in sections.items():
-            section = QCollapsible(title)
-            section.setObjectName(f"section_{title.lower().replace(' ', '_')}")
-            section.setDuration(0)
-            section.addWidget(widget)
-            column.addWidget(section)
-            if widget is self.reading:
-                section.toggled.connect(lambda _open: self._look())
-                self._reading_section = section
+        self._reading_section = section("Reading", self.reading)
+        for closed in (
+            section("Layers", self.looks),
+            self._reading_section,
+            section("Run to disk", self.disk),
+            section("Fine-tune", self.finetune),
+        ):
+            column.addWidget(closed)
         column.addStretch()
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -198,6 +191,7 @@ class ParseDock(QWidget):
         for signal in (self.scope.currentIndexChanged, self.reading.changed):
             signal.connect(lambda *_: self._plan())
         self.reading.changed.connect(self._look)
+        self._reading_section.toggled.connect(self._look)
         self._viewer.dims.events.current_step.connect(self._look)
         self._viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         self.buttons.measure.clicked.connect(self.actions.measure)

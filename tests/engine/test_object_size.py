@@ -8,7 +8,19 @@ from pytest import approx
 from skimage.draw import disk
 from skimage.transform import rescale
 
-from napari_biomedparse.engine.object_size import SAMPLE, SizeSearch, diameters, typical_diameter, zoom_for
+from napari_biomedparse import Recipe
+from napari_biomedparse.engine.follow import Seen, look
+from napari_biomedparse.engine.object_size import (
+    SAMPLE,
+    SizeSearch,
+    common,
+    diameters,
+    telling,
+    typical_diameter,
+    zoom_for,
+)
+from napari_biomedparse.engine.selection import Selection
+from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.evaluation.instances import count_objects
 from napari_biomedparse.model.config import preset
 from napari_biomedparse.ontology import scale_of
@@ -114,7 +126,7 @@ def test_the_size_on_a_plane_that_was_seen_is_known(predictor, fluorescence, mon
     pixels = fluorescence[0][:150, :150]
     first = predictor.segment(pixels, ["nuclei"])[0]
     monkeypatch.setattr(predictor.model, "encode_image", lambda _: pytest.fail("it was encoded again"))
-    monkeypatch.setattr("napari_biomedparse.engine.predictor.sized_view", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr("napari_biomedparse.engine.sizing.sizes", lambda *_: pytest.fail("it was measured again"))
     again = predictor.segment(pixels.copy(), ["nuclei"])[0]
     np.testing.assert_allclose(again.probability, first.probability, atol=1e-4)
 
@@ -129,3 +141,43 @@ def test_a_given_diameter_is_not_measured(predictor, fluorescence):
         typical_diameter(diameters(fluorescence[2])), predictor.model.config
     )
     assert measured.views[scale_of("axon")].zoom == 2
+
+
+def test_a_few_planes_tell_for_a_stack_wherever_one_begins():
+    assert telling([(n,) for n in range(60)]) == telling([(n,) for n in reversed(range(60))]) == [(10,), (30,), (50,)]
+    assert telling([()]) == [()]
+    assert telling([(4, 0), (4, 1)]) == [(4, 0), (4, 1)]
+    assert common([20.0, None, 40.0, 80.0]) == 40
+    assert common([40.0, 20.0]) == 20
+    assert common([None, None]) is None
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_cells_are_as_large_on_all_planes_of_a_stack(predictor, fluorescence, first):
+    pixels = fluorescence[0][:150, :150]
+    large = rescale(pixels, 3, order=1, preserve_range=True).astype(pixels.dtype)[150:300, 150:300]
+    # Of the planes that tell, two have large nuclei.
+    stack = Stack((np.stack([large, pixels, large, np.zeros_like(pixels), pixels]),), Selection("ZYX"))
+    places = stack.places()[first:] + stack.places()[:first]
+    seen = [
+        event
+        for event in look(predictor, stack, Recipe(stack.selection, ("nuclei",)), places)
+        if isinstance(event, Seen)
+    ]
+    assert [found.place for found in seen] == places
+    alone = predictor.encode(large, scales=())
+    predictor.segment(alone, ["nuclei"])
+    zooms = {found.tiles["sized nucleus"]["zoom"] for found in seen}
+    assert zooms == {alone.views["sized nucleus"].zoom}
+    assert zooms != {2.0}
+
+
+def test_where_the_planes_that_tell_are_empty_each_is_measured(predictor, fluorescence):
+    pixels = fluorescence[0][:150, :150]
+    large = rescale(pixels, 3, order=1, preserve_range=True).astype(pixels.dtype)[150:300, 150:300]
+    nothing = np.zeros_like(pixels)
+    stack = Stack((np.stack([large, nothing, pixels, nothing, pixels, nothing]),), Selection("ZYX"))
+    assert telling(stack.places()) == [(1,), (3,), (5,)]
+    seen = look(predictor, stack, Recipe(stack.selection, ("nuclei",)), stack.places())
+    zooms = [found.tiles["sized nucleus"]["zoom"] for found in seen if isinstance(found, Seen)]
+    assert zooms[0] < zooms[2] == zooms[4]

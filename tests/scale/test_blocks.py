@@ -7,6 +7,7 @@ import pytest
 from skimage.io import imread
 from skimage.transform import rescale
 
+from napari_biomedparse import follow
 from napari_biomedparse.engine.frames import Frames
 from napari_biomedparse.engine.measure_stack import measure_stack
 from napari_biomedparse.engine.paint import Paint
@@ -42,6 +43,31 @@ def test_large_nuclei_are_shown_smaller_in_blocks_too(tmp_path, predictor, nucle
     found, expected = done(job).labels, followed(job, large, predictor)
     assert ((found > 0) == (expected > 0)).mean() >= 0.999
     assert len(np.unique(found)) == len(np.unique(expected)) > 5
+
+
+@pytest.mark.parametrize("side", [320, 4000])
+def test_the_size_of_nuclei_holds_for_all_sections(tmp_path, predictor, nuclei, side):
+    large = rescale(nuclei, 3, order=1, preserve_range=True).astype(nuclei.dtype)[:500, :500]
+    small = np.pad(nuclei, ((0, 200), (0, 200)))
+    stack = np.stack([small, large, small, large, small, small])
+    job = job_of(write_tiff(tmp_path / "a.ome.tif", stack, "ZYX"), recipe_of("ZYX"), tmp_path / "out", bytes_of(side))
+    found, expected = done(job).labels, followed(job, stack, predictor)
+    assert expected.any(axis=(1, 2)).all()
+    assert ((found > 0) == (expected > 0)).mean() >= 0.999
+    assert len(np.unique(found)) == len(np.unique(expected))
+    # Alone, the small ones are enlarged more.
+    assert not np.array_equal(follow(recipe_of(), small, predictor) > 0, expected[0] > 0)
+
+
+def test_sections_of_which_few_have_nuclei_are_measured_one_by_one(tmp_path, predictor, nuclei):
+    large = rescale(nuclei, 3, order=1, preserve_range=True).astype(nuclei.dtype)[:500, :500]
+    nothing = np.zeros_like(large)
+    stack = np.stack([large, nothing, nothing, nothing, nothing, nothing])
+    job = job_of(write_tiff(tmp_path / "a.ome.tif", stack, "ZYX"), recipe_of("ZYX"), tmp_path / "out", bytes_of(320))
+    found, expected = done(job).labels, followed(job, stack, predictor)
+    assert expected[0].any()
+    assert ((found > 0) == (expected > 0)).mean() >= 0.999
+    assert len(np.unique(found)) == len(np.unique(expected))
 
 
 def test_no_object_is_cut_where_blocks_meet(divided):

@@ -106,8 +106,8 @@ def test_a_run_that_is_stopped_again_and_again_ends_like_one_that_is_not(begin, 
 
 def test_blocks_that_were_looked_at_are_left_alone(begin, undisturbed):
     job = begin("out")
-    # Its plan, its survey, and three of four blocks.
-    stop(job, 5)
+    # Its plan, its survey, the size of its nuclei, and three of four blocks.
+    stop(job, 6)
     before = looked(job)
     assert len(before) == 3
     stop(job, 4)
@@ -120,7 +120,7 @@ def test_blocks_that_were_looked_at_are_left_alone(begin, undisturbed):
 @pytest.mark.parametrize("damage", ["cut off", "changed", "empty"])
 def test_what_is_damaged_is_made_anew(begin, undisturbed, calls, damage):
     job = begin("out")
-    stop(job, 6)
+    stop(job, 7)
     broken = sorted(looked(job))[1]
     content = bytearray(broken.read_bytes())
     if damage == "changed":
@@ -133,7 +133,7 @@ def test_what_is_damaged_is_made_anew(begin, undisturbed, calls, damage):
 
 def test_a_damaged_record_of_the_image_costs_nothing(begin, undisturbed, calls):
     job = begin("out")
-    stop(job, 6)
+    stop(job, 7)
     (record,) = (job.scratch.folder / "input").iterdir()
     record.write_bytes(b"")
     assert_like(done(job), undisturbed)

@@ -1,4 +1,4 @@
-"""Ask an encoded image for objects: how large they are where that is not known, then what each tile shows of them."""
+"""Ask an encoded image for objects: what each tile shows of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.encoder import Encoder
-from napari_biomedparse.engine.instances import split_instances
-from napari_biomedparse.engine.object_size import SizeSearch, diameters
 from napari_biomedparse.engine.results import ObjectMask, overlap
 from napari_biomedparse.engine.tiling import Mosaic, nearest_first
-from napari_biomedparse.engine.views import Batch, EncodedImage, View
+from napari_biomedparse.engine.views import EncodedImage
 from napari_biomedparse.ontology import Scale
 
 # Words that name nothing in a biomedical image. What they find is found whatever one asks for.
@@ -105,22 +103,3 @@ def ask(
             plane = planes[place]
             found[prompt] = ObjectMask(prompt, plane, overlap(plane > 0.5, control), cores.get(place), control)
     return found
-
-
-def sized_view(encoder: Encoder, image: EncodedImage, name: str) -> Generator[None, None, View]:
-    """Find the view that shows an object, of which the model knows the inner parts, in the size that suits it."""
-    search = SizeSearch(image.shape, encoder.model.config)
-    while not search.done:
-        found = []
-        for batch in search.sample.batches:
-            found.append(sizes(encoder, image, search.view, batch, name))
-            yield
-        search.add(np.concatenate(found))
-    return search.view
-
-
-def sizes(encoder: Encoder, image: EncodedImage, view: View, batch: Batch, name: str) -> NDArray[np.float64]:
-    """Return the diameters in pixels of the objects on some tiles, each tile looked at for itself."""
-    answers = encoder.answers(image, view, batch, encoder.words([name]), (0,))
-    objects = (split_instances(plane > 0.5, plane, cores=cores) for plane, cores in answers)
-    return np.concatenate([diameters(numbers) for numbers in objects])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.kept import KeptMask, keep
 from napari_biomedparse.engine.link import Linker
+from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.paint import Paint, PaintedPlane, outcomes, paint_plane
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import Outcome
@@ -60,6 +61,7 @@ def look(
     """Look for a recipe's prompts on some planes of a stack, one after another.
 
     Yields progress after each step of the model and what was found after each plane; can be abandoned in between.
+    Cells that the model is to see in one size are taken to be as large on all planes as on a few of them.
 
     Parameters
     ----------
@@ -79,9 +81,9 @@ def look(
     ImageError
         If a plane cannot be parsed.
     """
-    modality = recipe.modality
+    modality, diameter = recipe.modality, recipe.diameter
     for number, place in enumerate(places):
-        image = predictor.encode(stack.read(place), scales=(), diameter=recipe.diameter)
+        image = predictor.encode(stack.read(place), scales=(), diameter=diameter)
         # A stack is of one kind: that of its first plane.
         if modality is None and (recipe.recognizes or predictor.table.classifier):
             modality = guess_kind(predictor, image, must=recipe.recognizes)
@@ -91,6 +93,9 @@ def look(
             prompts: Sequence[str] = predictor.table.lists[modality]
         else:
             prompts = recipe.prompts
+        if number == 0 and diameter is None and len(stack.places()) > 1:
+            diameter = yield from _measure(predictor, stack, recipe, prompts, Progress(0, len(places)))
+            image = replace(image, diameter=diameter)
         steps = predictor.steps(image, prompts, modality=recipe.modality, near=near)
         told, pause = monotonic(), every or 0.0
         while True:
@@ -114,6 +119,23 @@ def look(
             p_values = predictor.presences(image, masks, found)
         tiles: Tiles = {scale: view.summary for scale, view in image.views.items()}
         yield Seen(place, modality, tuple(keep(mask, p) for mask, p in zip(masks, p_values, strict=True)), tiles=tiles)
+
+
+def _measure(
+    predictor: Predictor, stack: Stack, recipe: Recipe, prompts: Sequence[str], progress: Progress
+) -> Generator[Progress, None, float | None]:
+    """Measure cells on a few planes of a stack; yields the progress there is after each step."""
+    found = []
+    for place in telling(stack.places()):
+        measuring = predictor.measuring(predictor.encode(stack.read(place), scales=()), prompts, recipe.modality)
+        while True:
+            try:
+                next(measuring)
+            except StopIteration as end:
+                found.append(end.value)
+                break
+            yield progress
+    return common(found)
 
 
 def guess_kind(predictor: Predictor, image: Any, must: bool) -> str | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from statistics import median_low
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.views import View, batched, plan_view
 from napari_biomedparse.model.config import ModelConfig
 
@@ -15,6 +18,8 @@ from napari_biomedparse.model.config import ModelConfig
 LARGEST, SMALLEST, STEPS = 2**0.5, 1 / 8, 2
 # Tiles that are looked at, at most, to learn how large cells are.
 SAMPLE = 36
+# Planes of a stack that are looked at to learn it for all of it.
+PLANES = 3
 
 
 def diameters(numbers: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -42,14 +47,18 @@ def typical_diameter(found: NDArray[np.float64]) -> float | None:
     return float(ordered[np.searchsorted(weight, weight[-1] / 2)])
 
 
-def zoom_for(diameter: float, config: ModelConfig) -> float:
+def zoom_for(diameter: float | None, config: ModelConfig) -> float:
     """Return the enlargement at which cells of a diameter in pixels are about as large as the network wants them.
+
+    If the diameter is None, that of cells of ordinary size.
 
     Raises
     ------
     ValueError
         If the diameter is not positive.
     """
+    if diameter is None:
+        return config.cell_zoom
     if not (diameter > 0 and math.isfinite(diameter)):
         raise ValueError(f"The diameter of cells must be a positive number of pixels, not {diameter}.")
     if config.cell_diameter is None:
@@ -79,12 +88,15 @@ class SizeSearch:
         To be looked at next; the one to use once it is ``done``.
     done
         Whether the search has ended; if not, :meth:`add` wants to know the sizes of the objects on :attr:`sample`.
+    diameter
+        Of the cells in pixels, to half an octave, as :func:`zoom_for` takes it; None if none were found.
     """
 
     def __init__(self, shape: tuple[int, int], config: ModelConfig) -> None:
         self._shape, self._config = shape, config
         self._usual = self.view = plan_view(shape, config.cell_zoom, config)
         self._looked = False
+        self.diameter: float | None = None
         self.done = self.view.zoom is None
 
     @property
@@ -113,6 +125,21 @@ class SizeSearch:
             self.done = zoom >= now
             if zoom <= now / 2:
                 zoom = max(zoom / 2 ** (1 / STEPS), self._config.cell_zoom * SMALLEST)
+            if self._config.cell_diameter is not None:
+                self.diameter = self._config.cell_diameter / zoom
         self.view = plan_view(self._shape, zoom, self._config)
         # The whole plane at once shows them as large as that.
         self.done = self.done or self.view.zoom is None
+
+
+def telling(places: Sequence[Place]) -> list[Place]:
+    """Return the planes, spread over a stack, that tell for all its planes how large cells are."""
+    ordered = sorted(places)
+    count = min(PLANES, len(ordered))
+    return [ordered[(2 * n + 1) * len(ordered) // (2 * count)] for n in range(count)]
+
+
+def common(found: Iterable[float | None]) -> float | None:
+    """Return the diameter that holds for a stack, of those found on its telling planes; None if nothing was."""
+    known = [diameter for diameter in found if diameter is not None]
+    return median_low(known) if known else None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.ask import Question, Step, ask, sized_view
+from napari_biomedparse.engine.ask import Question, Step, ask
 from napari_biomedparse.engine.cache import Cache
 from napari_biomedparse.engine.decode import decode
 from napari_biomedparse.engine.device import Precision, check_precision, choose_device
@@ -23,8 +23,9 @@ from napari_biomedparse.engine.presence import presence_in
 from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.engine.sizing import measure
 from napari_biomedparse.engine.tables import table_of
-from napari_biomedparse.engine.views import EncodedImage, View, plan_view
+from napari_biomedparse.engine.views import EncodedImage, plan_view
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, scale_of
@@ -355,30 +356,37 @@ class Predictor:
             if not question.sized:
                 encoded.view(question.scale, self.model.config)
             elif question.view not in encoded.views:
-                yield from self._size(encoded, question, nothing)
+                yield from self._plan_sized(encoded, question, nothing)
         return united((yield from ask(self.encoder, encoded, questions, near, united)))
 
-    def _size(
+    def _plan_sized(
         self, encoded: EncodedImage, question: Question, nothing: Callable[[], list[ObjectMask]]
     ) -> Generator[Step, None, None]:
         """Plan the view of objects that are shown in a size of their own."""
-        config, key = self.model.config, ("view", encoded.content, question.sized)
-        known = self.cache.get(key, View)
-        if encoded.diameter is not None:
-            known = plan_view(encoded.shape, zoom_for(encoded.diameter, config), config)
-        if known is not None:
-            encoded.views[question.view] = known
-            return
+        config = self.model.config
         expected = len(plan_view(encoded.shape, config.cell_zoom, config).tiles)
-        measuring = sized_view(self.encoder, encoded, question.sized)
+        measuring = measure(self.encoder, encoded, question.sized)
         while True:
             try:
                 next(measuring)
             except StopIteration as end:
-                encoded.views[question.view] = end.value
-                self.cache.put(key, end.value)
+                encoded.views[question.view] = plan_view(encoded.shape, zoom_for(end.value, config), config)
                 return
             yield Step(0, expected, nothing)
+
+    def measuring(
+        self, image: EncodedImage, prompts: Sequence[str], modality: str | None = None
+    ) -> Generator[None, None, float | None]:
+        """Measure the cells in an image that the prompts ask for, one batch of tiles at a time.
+
+        Returns their diameter in pixels, to half an octave, which other images of such cells can be encoded with; None
+        if there are none, or the model was not trained to see what is asked for in one size.
+        """
+        words = words_for(prompts, modality, self.table)
+        for question in self.questions([word for prompt in prompts for word in words[prompt]]):
+            if question.sized:
+                return (yield from measure(self.encoder, image, question.sized))
+        return None
 
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Group prompts by the view of an image that suits their objects."""

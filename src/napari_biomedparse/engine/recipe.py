@@ -40,8 +40,7 @@ class Recipe:
     source
         Name or path of the image.
     diameter
-        Of the cells in pixels of the selected level, for a model that sees them in one size; measured on each plane if
-        None.
+        Of the cells in pixels of the selected level, for a model that sees them in one size; measured if None.
     version
         Of this package.
     """

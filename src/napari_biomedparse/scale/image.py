@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.io.durable import put, tidy
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock
@@ -79,6 +80,8 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
     places, blocks = job.places(), job.grid.blocks
     if not job.whole:
         yield [Task(tasks.survey_plane, (job, place)) for place in places]
+    if job.sized:
+        job = yield from _measured(job, places)
     yield [
         Task(tasks.look, (job, place, block), block.shape[0] * block.shape[1], tasks.looking)
         for place in places
@@ -97,6 +100,17 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
     for level in range(1, len(store.levels)):
         yield [Task(tasks.coarsen, (job, target)) for target in store.blocks(level)]
     return _finish(job, store, places, names)
+
+
+def _measured(job: Job, places: Sequence[Place]) -> Generator[list[Task], None, Job]:
+    """Measure cells on some planes for all; where those have none, on each that is looked at in blocks."""
+    if len(places) > 1:
+        few = telling(places)
+        yield [Task(tasks.measure, (job, place)) for place in few]
+        job = replace(job, diameter=common(tasks.size_on(job, place) for place in few))
+    if job.diameter is None and not job.whole:
+        yield [Task(tasks.measure, (job, place)) for place in places]
+    return job
 
 
 def alone(job: Job) -> Finished:

@@ -45,6 +45,10 @@ class Job:
         What is asked: the recipe's prompts, or the objects of the modality.
     modality
         Kind of image; None where it is not known.
+    sized
+        Whether something is asked for whose size decides how the image is shown, and is not known.
+    diameter
+        Of the cells in pixels; None if that is to be measured.
     grid
         The blocks of the planes.
     preview
@@ -61,6 +65,8 @@ class Job:
     pixels: int = 0
     prompts: tuple[str, ...] = ()
     modality: str | None = None
+    sized: bool = False
+    diameter: float | None = None
     grid: Grid = field(default=Grid((1, 1), 1))
     preview: bool = False
 

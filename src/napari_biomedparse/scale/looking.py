@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.ask import Step, sizes
+from napari_biomedparse.engine.ask import Step
 from napari_biomedparse.engine.object_size import SizeSearch, zoom_for
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.prompts import unite, words_for
 from napari_biomedparse.engine.results import ObjectMask, overlap
 from napari_biomedparse.engine.selection import Place
+from napari_biomedparse.engine.sizing import sizes
 from napari_biomedparse.engine.stack import Part, Stack
 from napari_biomedparse.engine.survey import Survey
 from napari_biomedparse.engine.tiling import Tile
@@ -45,37 +46,35 @@ def look_at_plane(
     return Looked((yield from predictor.steps(image, prompts, modality=modality)), image.rgb)
 
 
-def zooms_on(
-    predictor: Predictor,
-    stack: Stack,
-    place: Place,
-    prompts: Sequence[str],
-    modality: str | None,
-    diameter: float | None,
-    survey: Survey,
-) -> dict[str, float | None]:
-    """Return how much a plane is enlarged for the objects that the model is to see in one size, by their names.
+def measure_plane(
+    predictor: Predictor, stack: Stack, place: Place, prompts: Sequence[str], modality: str | None
+) -> float | None:
+    """Return the diameter of cells on a whole plane, as :meth:`Predictor.measuring` finds it."""
+    measuring = predictor.measuring(predictor.encode(stack.read(place), scales=()), prompts, modality)
+    while True:
+        try:
+            next(measuring)
+        except StopIteration as end:
+            found: float | None = end.value
+            return found
 
-    Only those tiles are read that tell how large they are.
-    """
-    config, words = predictor.model.config, words_for(prompts, modality, predictor.table)
-    zooms: dict[str, float | None] = {}
-    for question in predictor.questions([word for prompt in prompts for word in words[prompt]]):
-        if not question.sized:
-            continue
-        if diameter is not None:
-            zooms[question.sized] = zoom_for(diameter, config)
-            continue
-        search = SizeSearch(stack.plane_shape, config)
-        while not search.done:
-            found = []
-            for tile in search.sample.tiles:
-                image = EncodedImage(survey.picture(stack, place, tile.slices), "pad")
-                alone = (Tile(0, 0, *image.shape),)
-                found.append(sizes(predictor.encoder, image, search.view, alone, question.sized))
-            search.add(np.concatenate(found))
-        zooms[question.sized] = search.view.zoom
-    return zooms
+
+def measure_tiles(
+    predictor: Predictor, stack: Stack, place: Place, prompts: Sequence[str], modality: str | None, survey: Survey
+) -> float | None:
+    """Do :func:`measure_plane` for a plane that is too large to be held: only those tiles are read that tell."""
+    words = words_for(prompts, modality, predictor.table)
+    questions = predictor.questions([word for prompt in prompts for word in words[prompt]])
+    name = next(question.sized for question in questions if question.sized)
+    search = SizeSearch(stack.plane_shape, predictor.model.config)
+    while not search.done:
+        found = []
+        for tile in search.sample.tiles:
+            image = EncodedImage(survey.picture(stack, place, tile.slices), "pad")
+            alone = (Tile(0, 0, *image.shape),)
+            found.append(sizes(predictor.encoder, image, search.view, alone, name))
+        search.add(np.concatenate(found))
+    return search.diameter
 
 
 def look_at_block(
@@ -87,18 +86,24 @@ def look_at_block(
     grid: Grid,
     block: Block,
     survey: Survey,
-    zooms: Mapping[str, float | None],
+    diameter: float | None,
 ) -> Generator[Step, None, Looked]:
     """Ask about a block as if the whole plane had been asked about, one batch of tiles at a time.
 
     Each of its pixels gets what all tiles of the plane that show it say, blended as on an undivided plane. Tiles that
-    show nothing are passed over. What is looked for on the whole plane at once is looked for on the overview.
+    show nothing are passed over. What is looked for on the whole plane at once is looked for on the overview. The
+    diameter is that of the plane's cells in pixels, if known.
     """
     config = predictor.model.config
     words = words_for(prompts, modality, predictor.table)
     questions = predictor.questions([word for prompt in prompts for word in words[prompt]])
     views = [
-        tiles_of(block, grid.shape, zooms.get(question.sized, zoom_of(question.scale, config)), config)
+        tiles_of(
+            block,
+            grid.shape,
+            zoom_for(diameter, config) if question.sized else zoom_of(question.scale, config),
+            config,
+        )
         for question in questions
     ]
     part = _shown(block, [view for view in views if view.zoom is not None])

@@ -53,7 +53,8 @@ def prepare(job: Job) -> None:
     stride = stride_of(predictor.model.config, [scale_of(word) for word in asked])
     grid = Grid.plan(shape, len(asked), stride, job.block_bytes)
     known = None if modality is None else known_modality(predictor, modality)
-    plan = {"prompts": prompts, "modality": known, "side": grid.side, "shape": grid.shape}
+    sized = recipe.diameter is None and any(question.sized for question in predictor.questions(asked))
+    plan = {"prompts": prompts, "modality": known, "sized": sized, "side": grid.side, "shape": grid.shape}
     job.scratch.put("prepare", "plan", {"plan": np.array(json.dumps(plan))})
 
 
@@ -61,4 +62,11 @@ def prepared(job: Job) -> Job:
     """Return the job with what :func:`prepare` settled."""
     plan = json.loads(str(job.scratch.get("prepare", "plan")["plan"]))
     grid = Grid(tuple(plan["shape"]), plan["side"])
-    return replace(job, prompts=tuple(plan["prompts"]), modality=plan["modality"], grid=grid)
+    return replace(
+        job,
+        prompts=tuple(plan["prompts"]),
+        modality=plan["modality"],
+        sized=plan["sized"],
+        diameter=job.recipe.diameter,
+        grid=grid,
+    )

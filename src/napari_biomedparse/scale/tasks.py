@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
 
@@ -22,7 +22,7 @@ from napari_biomedparse.engine.survey import Survey, survey
 from napari_biomedparse.io.label_store import LabelStore, StoreBlock
 from napari_biomedparse.scale.grid import Block
 from napari_biomedparse.scale.job import Job, key_of
-from napari_biomedparse.scale.looking import look_at_block, look_at_plane, zooms_on
+from napari_biomedparse.scale.looking import look_at_block, look_at_plane, measure_plane, measure_tiles
 from napari_biomedparse.scale.objects import sums_of
 from napari_biomedparse.scale.preview import keep_preview
 from napari_biomedparse.scale.scratch import Arrays
@@ -37,16 +37,28 @@ HALO_RADII, LEAST_HALO, MOST_HALO = 8, 64, 512
 
 
 def survey_plane(job: Job, place: Place) -> None:
-    """Look over a plane, and learn how large its objects are where that decides how they are shown."""
+    """Look over a plane."""
     key = key_of(place)
     if job.scratch.find("survey", key) is None:
         with dask.config.set(scheduler="synchronous"):
             found = survey(job.stack, place)
-            zooms = zooms_on(
-                job.predictor, job.stack, place, job.prompts, job.recipe.modality, job.recipe.diameter, found
-            )
-        kept = {"windows": np.array(found.windows, float), "overview": found.overview}
-        job.scratch.put("survey", key, kept | {"zooms": np.array(json.dumps(zooms))})
+        job.scratch.put("survey", key, {"windows": np.array(found.windows, float), "overview": found.overview})
+
+
+def measure(job: Job, place: Place) -> None:
+    """Learn how large cells are on a plane."""
+    key = key_of(place)
+    if job.scratch.find("size", key) is None:
+        asked = job.predictor, job.stack, place, job.prompts, job.recipe.modality
+        with dask.config.set(scheduler="synchronous"):
+            found = measure_plane(*asked) if job.whole else measure_tiles(*asked, _surveyed(job, place))
+        job.scratch.put("size", key, {"diameter": np.array(math.nan if found is None else found)})
+
+
+def size_on(job: Job, place: Place) -> float | None:
+    """Return what :func:`measure` learned, None if there are no cells or nothing was measured."""
+    found = job.scratch.find("size", key_of(place))
+    return None if found is None or math.isnan(found["diameter"]) else float(found["diameter"])
 
 
 def look(job: Job, place: Place, block: Block) -> None:
@@ -63,13 +75,11 @@ def looking(job: Job, place: Place, block: Block) -> Iterator[Step]:
     predictor, asked = job.predictor, job.recipe.modality
     with dask.config.set(scheduler="synchronous"):
         if job.whole:
-            seen = yield from look_at_plane(predictor, job.stack, place, job.prompts, asked, job.recipe.diameter)
+            seen = yield from look_at_plane(predictor, job.stack, place, job.prompts, asked, job.diameter)
         else:
-            over = job.scratch.get("survey", key_of(place))
-            known = Survey(tuple((low, high) for low, high in over["windows"].tolist()), over["overview"])
-            zooms = json.loads(str(over["zooms"]))
+            known, size = _surveyed(job, place), job.diameter or size_on(job, place)
             seen = yield from look_at_block(
-                predictor, job.stack, place, job.prompts, asked, job.grid, block, known, zooms
+                predictor, job.stack, place, job.prompts, asked, job.grid, block, known, size
             )
     arrays: Arrays = {}
     sums = []
@@ -229,6 +239,11 @@ def coarsen(job: Job, target: StoreBlock) -> None:
 def target_key(target: StoreBlock) -> str:
     """Return the name of a store's block's files."""
     return f"{target.level}_{key_of(target.place)}_{target.rows.start}_{target.columns.start}"
+
+
+def _surveyed(job: Job, place: Place) -> Survey:
+    found = job.scratch.get("survey", key_of(place))
+    return Survey(tuple((low, high) for low, high in found["windows"].tolist()), found["overview"])
 
 
 def _mask(job: Job, place: Place, number: int, prompt: str, window: Part) -> KeptMask:

@@ -1,0 +1,44 @@
+"""Measure the cells in an encoded image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_biomedparse.engine.encoder import Encoder
+from napari_biomedparse.engine.instances import split_instances
+from napari_biomedparse.engine.object_size import SizeSearch, diameters
+from napari_biomedparse.engine.views import Batch, EncodedImage, View
+
+
+def measure(encoder: Encoder, image: EncodedImage, name: str) -> Generator[None, None, float | None]:
+    """Find the diameter in pixels of an object of which the model knows the inner parts, one batch of tiles at a time.
+
+    Returns what the image is known to have, or what was measured on an image of these pixels before; None if there is
+    no such object.
+    """
+    if image.diameter is not None:
+        return image.diameter
+    key = ("diameter", image.content, name)
+    known = encoder.cache.get(key, np.float64)
+    if known is None:
+        search = SizeSearch(image.shape, encoder.model.config)
+        while not search.done:
+            found = []
+            for batch in search.sample.batches:
+                found.append(sizes(encoder, image, search.view, batch, name))
+                yield
+            search.add(np.concatenate(found))
+        known = np.float64(math.nan if search.diameter is None else search.diameter)
+        encoder.cache.put(key, known)
+    return None if math.isnan(known) else float(known)
+
+
+def sizes(encoder: Encoder, image: EncodedImage, view: View, batch: Batch, name: str) -> NDArray[np.float64]:
+    """Return the diameters in pixels of the objects on some tiles, each tile looked at for itself."""
+    answers = encoder.answers(image, view, batch, encoder.words([name]), (0,))
+    objects = (split_instances(plane > 0.5, plane, cores=cores) for plane, cores in answers)
+    return np.concatenate([diameters(numbers) for numbers in objects])

@@ -19,6 +19,7 @@ from napari_biomedparse.engine.object_size import (
     typical_diameter,
     zoom_for,
 )
+from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.selection import Selection
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.evaluation.instances import count_objects
@@ -181,3 +182,12 @@ def test_where_the_planes_that_tell_are_empty_each_is_measured(predictor, fluore
     seen = look(predictor, stack, Recipe(stack.selection, ("nuclei",)), stack.places())
     zooms = [found.tiles["sized nucleus"]["zoom"] for found in seen if isinstance(found, Seen)]
     assert zooms[0] < zooms[2] == zooms[4]
+
+
+def test_a_plane_that_cannot_be_parsed_spoils_nothing_before_its_turn(predictor, fluorescence):
+    pixels = fluorescence[0][:150, :150].astype(np.float32)
+    stack = Stack((np.stack([pixels, pixels, np.full_like(pixels, np.nan)]),), Selection("ZYX"))
+    events, seen = look(predictor, stack, Recipe(stack.selection, ("nuclei",)), stack.places()), []
+    with pytest.raises(ImageError, match="NaN"):
+        seen.extend(event.place for event in events if isinstance(event, Seen))
+    assert seen == [(0,), (1,)]

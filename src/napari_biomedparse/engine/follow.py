@@ -15,6 +15,7 @@ from napari_biomedparse.engine.kept import KeptMask, keep
 from napari_biomedparse.engine.link import Linker
 from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.paint import Paint, PaintedPlane, outcomes, paint_plane
+from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import Outcome
 from napari_biomedparse.engine.selection import Place
@@ -127,7 +128,12 @@ def _measure(
     """Measure cells on a few planes of a stack; yields the progress there is after each step."""
     found = []
     for place in telling(stack.places()):
-        measuring = predictor.measuring(predictor.encode(stack.read(place), scales=()), prompts, recipe.modality)
+        try:
+            image = predictor.encode(stack.read(place), scales=())
+        except ImageError:
+            # It is refused when its turn comes; what is found before that is kept.
+            continue
+        measuring = predictor.measuring(image, prompts, recipe.modality)
         while True:
             try:
                 next(measuring)

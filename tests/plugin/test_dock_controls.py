@@ -329,6 +329,14 @@ def test_the_diameter_of_cells_can_be_given(viewer, dock, qtbot, small, predicto
     assert layer.metadata[METADATA_KEY]["tiles"]["sized nucleus"]["zoom"] == 1
     assert (follow(recipe, small, predictor) == layer.data).all()
     assert (follow(replace(recipe, diameter=None), small, predictor) != layer.data).any()
+    diameter.setValue(0)
+    assert diameter.text() == "measured"
+    parse(dock, qtbot)
+    image = predictor.encode(small, scales=())
+    predictor.segment(image, ["nuclei"])
+    assert diameter.text() == f"measured: about {image.diameter:.0f} px"
+    viewer.layers.clear()
+    assert diameter.text() == "measured"
 
 
 def test_escape_cancels(viewer, dock, qtbot, fluorescence):

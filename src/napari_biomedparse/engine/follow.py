@@ -41,7 +41,8 @@ class Progress(NamedTuple):
 class Seen(NamedTuple):
     """What was found on a plane; or, not ``whole``, on the part of it that was looked at so far.
 
-    ``tiles`` tells for each scale of objects how the plane was cut, see :attr:`.views.View.summary`.
+    ``tiles`` tells for each scale of objects how the plane was cut, see :attr:`.views.View.summary`; ``diameter`` how
+    large in pixels cells were taken to be that the model is to see in one size, None if nothing depended on it.
     """
 
     place: Place
@@ -49,6 +50,7 @@ class Seen(NamedTuple):
     masks: tuple[KeptMask, ...]
     whole: bool = True
     tiles: Tiles = MappingProxyType({})
+    diameter: float | None = None
 
 
 def look(
@@ -119,7 +121,8 @@ def look(
         if modality is not None and (found := known_modality(predictor, modality)):
             p_values = predictor.presences(image, masks, found)
         tiles: Tiles = {scale: view.summary for scale, view in image.views.items()}
-        yield Seen(place, modality, tuple(keep(mask, p) for mask, p in zip(masks, p_values, strict=True)), tiles=tiles)
+        kept = tuple(keep(mask, p) for mask, p in zip(masks, p_values, strict=True))
+        yield Seen(place, modality, kept, tiles=tiles, diameter=image.diameter)
 
 
 def _measure(
@@ -178,6 +181,7 @@ class Findings:
     planes: dict[Place, tuple[KeptMask, ...]] = field(default_factory=dict)
     modality: str | None = None
     tiles: Tiles = field(default_factory=dict)
+    diameter: float | None = None
     _judged: dict[Place, tuple[object, dict[str, Outcome]]] = field(default_factory=dict, repr=False)
 
     def add(self, seen: Seen) -> None:
@@ -186,6 +190,7 @@ class Findings:
         self.planes = {**self.planes, seen.place: seen.masks}
         self._judged.pop(seen.place, None)
         self.modality, self.tiles = seen.modality, seen.tiles or self.tiles
+        self.diameter = seen.diameter or self.diameter
 
     @property
     def prompts(self) -> list[str]:

@@ -34,7 +34,8 @@ def measure(encoder: Encoder, image: EncodedImage, name: str) -> Generator[None,
             search.add(np.concatenate(found))
         known = np.float64(math.nan if search.diameter is None else search.diameter)
         encoder.cache.put(key, known)
-    return None if math.isnan(known) else float(known)
+    image.diameter = None if math.isnan(known) else float(known)
+    return image.diameter
 
 
 def sizes(encoder: Encoder, image: EncodedImage, view: View, batch: Batch, name: str) -> NDArray[np.float64]:

@@ -64,7 +64,7 @@ class EncodedImage:
     fit
         How it is brought to the network's square.
     diameter
-        Of the cells in it, in pixels; None if that is to be measured.
+        Of the cells in it, in pixels, as given or measured; None if neither.
     views
         Scale -> view; and that of objects which are shown in a size of their own.
     """

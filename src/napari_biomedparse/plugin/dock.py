@@ -323,6 +323,8 @@ class ParseDock(QWidget):
             slider.blockSignals(False)
         self.results.set_rows(self.controller.rows)
         self.boxes.follow(result)
+        measured = result is not None and result.recipe.diameter is None
+        self.reading.tell_diameter(result.findings.diameter if measured else None)
         self._refresh()
 
     def _on_ndisplay(self, _event: Any = None) -> None:

@@ -143,6 +143,10 @@ class ReadingBox(QWidget):
         """Diameter of the cells in pixels; None to have it measured."""
         return self.cells.value() or None
 
+    def tell_diameter(self, diameter: float | None) -> None:
+        """Say what was measured, where none is given."""
+        self.cells.setSpecialValueText("measured" if diameter is None else f"measured: about {diameter:.0f} px")
+
     def choices(self, scope: Scope) -> Choices:
         """Return what was chosen here, for what is parsed.
 

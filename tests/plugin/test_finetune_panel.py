@@ -222,13 +222,13 @@ def test_of_a_result_only_the_channel_and_the_part_that_were_parsed_are_read(vie
     data = stack.blank(np.uint16)
     stack.write(data, (2,), np.ones((10, 20), np.uint16))
     labels = viewer.add_labels(data, metadata={METADATA_KEY: {"recipe": Recipe(selection, ("nuclei",)).as_json()}})
-    ((pixels, numbers),) = labelled_planes(image, labels)
+    ((pixels, numbers),) = labelled_planes(viewer, image, labels)
     np.testing.assert_array_equal(pixels, image.data[2, 1, 5:15, 5:25])
     assert numbers.shape == (10, 20)
     assert numbers.all()
     # Labels that were added outside of that part need the whole plane.
     labels.data[2, 0, 0, 0] = 1
-    ((pixels, numbers),) = labelled_planes(image, labels)
+    ((pixels, numbers),) = labelled_planes(viewer, image, labels)
     np.testing.assert_array_equal(pixels, image.data[2, 1])
     assert numbers.sum() == 201
 
@@ -238,19 +238,19 @@ def test_planes_of_a_stack_and_of_colours_are_copied(viewer, rng):
     numbers = np.zeros(stack.shape, np.uint8)
     numbers[3, 1, 2, 2] = numbers[7, 0, 1, 1] = 4
     image, labels = viewer.add_image(stack), viewer.add_labels(numbers)
-    planes = labelled_planes(image, labels)
+    planes = labelled_planes(viewer, image, labels)
     assert len(planes) == 2
     np.testing.assert_array_equal(planes[0][0], stack[3, 1])
     np.testing.assert_array_equal(planes[1][1], numbers[7, 0])
     labels.data[3, 1] = 0
     assert planes[0][1].max() == 4
     numbers[:] = 1
-    assert len(labelled_planes(image, viewer.add_labels(numbers))) == 32
+    assert len(labelled_planes(viewer, image, viewer.add_labels(numbers))) == 32
     colours = viewer.add_image(rng.integers(0, 255, (8, 9, 4), np.uint8), rgb=True)
-    ((pixels, _),) = labelled_planes(colours, viewer.add_labels(np.ones((8, 9), int)))
+    ((pixels, _),) = labelled_planes(viewer, colours, viewer.add_labels(np.ones((8, 9), int)))
     assert pixels.shape == (8, 9, 3)
     levels = [stack[0, 0], stack[0, 0, ::2, ::2]]
     ((pixels, _),) = labelled_planes(
-        viewer.add_image(levels, multiscale=True), viewer.add_labels(np.ones(levels[1].shape, int))
+        viewer, viewer.add_image(levels, multiscale=True), viewer.add_labels(np.ones(levels[1].shape, int))
     )
     np.testing.assert_array_equal(pixels, levels[1])

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QListWidget, QPushButton
 
 from napari_biomedparse import Recipe, follow
 from napari_biomedparse.io.read import read_array
+from napari_biomedparse.plugin.examples import labelled_planes
 from napari_biomedparse.plugin.layers import recipe_of
 from napari_biomedparse.plugin.planning import picture, stack_of
 from napari_biomedparse.plugin.selecting import MIX, Choices
@@ -263,3 +264,27 @@ def test_run_again_takes_the_ticked_layers(viewer, dock, qtbot, channels):
     viewer.layers.selection.active = first
     dock.findChild(QPushButton, "run_again").click()
     assert "made from 2 channels" in dock.findChild(QLabel, "status").text()
+
+
+def test_a_model_learns_from_the_mix_that_the_labels_were_made_on(viewer, dock, qtbot, fluorescence):
+    one, two = split(viewer, np.stack([fluorescence[0], fluorescence[0] // 4]), colormap=["gray", "magenta"])
+    viewer.layers.selection.active = one
+    tick(dock, "GFP")
+    parse(dock, qtbot)
+    labels = newest(viewer)
+    ((alone, _),) = labelled_planes(viewer, one, viewer.add_labels(labels.data.copy()))
+    assert (alone == one.data).all()
+    planes = [labelled_planes(viewer, first, labels, [other]) for first, other in ((one, two), (two, one))]
+    for ((pixels, numbers),) in planes:
+        assert (pixels == stack_of(viewer, one, ["nuclei"], Choices(beside=(two,), window="layer")).read(())).all()
+        assert (numbers == labels.data).all()
+    viewer.layers.selection.active = labels
+    dock.finetune.name.setText("mixed")
+    dock.finetune.steps.setValue(1)
+    tick(dock)
+    dock.finetune.start.click()
+    assert "Mix with" in dock.finetune.result.text()
+    tick(dock, "GFP")
+    dock.finetune.start.click()
+    qtbot.waitUntil(lambda: not dock.finetune.busy, timeout=RUN)
+    assert "Dice on the held-back part" in dock.finetune.result.text()

@@ -14,7 +14,7 @@ from skimage.segmentation import clear_border
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import CheckpointError, save_model
 from napari_biomedparse.ontology import find_object, scale_of
-from napari_biomedparse.training.augment import Placement, move, recolour
+from napari_biomedparse.training.augment import Placement, is_grey, move, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example, read_split
 from napari_biomedparse.training.losses import LossConfig, prompt_losses
@@ -96,6 +96,28 @@ def test_variation_grows_with_its_strength_and_none_changes_nothing():
     assert 1 < change(0.2) < 0.7 * change(1)
 
 
+def test_a_tinted_image_keeps_its_objects_whatever_their_colour():
+    grey = torch.full((3, 60, 60), 8.0)
+    grey[:, 20:40, 20:40] = 180.0
+    grey[:, :6] = 0
+    shown = [tint(grey, np.random.default_rng(seed)) for seed in range(60)]
+    assert torch.equal(shown[3], tint(grey, np.random.default_rng(3)))
+    for image in shown:
+        assert 0 <= image.min() <= image.max() <= 255
+        assert not image[:, :6].any()
+        assert image[:, 20:40, 20:40].mean() > 1.5 * image[:, 48:, 48:].mean()
+    pure = {tuple((image[:, 30, 30] > 1).tolist()) for image in shown}
+    assert {(True, False, False), (False, True, False), (False, False, True), (True, True, True)} <= pure
+    brightest = torch.stack([image.max() for image in shown])
+    assert brightest.min() < 90
+    assert brightest.max() > 150
+    # Some have another colour around than within.
+    hues = torch.stack(
+        [image[:, 15, 30] / image[:, 15, 30].sum() - image[:, 30, 30] / image[:, 30, 30].sum() for image in shown]
+    )
+    assert 5 < (hues.abs().max(dim=1).values > 0.1).sum() < 40
+
+
 def test_touching_objects_have_separate_cores():
     y, x = np.mgrid[:40, :70]
     numbers = np.where(np.hypot(y - 20, x - 20) < 14, 1, 0)
@@ -129,6 +151,18 @@ def discs(folder: Path, name: str, diameter: int, *, numbered: bool) -> Example:
         imsave(files[part], pixels.astype(np.uint8), check_contrast=False)
     more = {"nucleus": files["numbers"]} if numbered else {}
     return Example("Discs", files["image"], "pathology", "cell", {"nucleus": files["mask"]}, more)
+
+
+def test_only_grey_fluorescence_is_tinted(tmp_path, tiny_config):
+    def coloured(shown: list[Example], share: float) -> int:
+        config = SamplingConfig(foreign=0, recolour=(0, 0), tint=share)
+        images = TripleSampler(shown, tiny_config, 64, config, seed=3).batch(0, 8).images
+        return sum(not is_grey(image) for image in images)
+
+    fluorescence = read_split(DATA / "DSB2018-Fluorescence", "test")
+    assert coloured(fluorescence, 0) == 0
+    assert coloured(fluorescence, 1) > 5
+    assert coloured([discs(tmp_path, "these", 30, numbered=True)], 1) == 0
 
 
 @pytest.mark.parametrize("numbered", [True, False])

@@ -100,7 +100,9 @@ class ParseDock(QWidget):
         self.buttons = ActionsBox()
         self.reading = ReadingBox(viewer)
         self.disk = DiskBox()
-        self.finetune = FinetunePanel(viewer, device=lambda: self.models.device_name)
+        self.finetune = FinetunePanel(
+            viewer, device=lambda: self.models.device_name, mixed=lambda: [self.image.layer, *self.reading.beside]
+        )
         self.status = named(QLabel(), "status", "State of the plugin")
         self.status.setWordWrap(True)
         # The path of a file must not widen the dock.
@@ -314,10 +316,8 @@ class ParseDock(QWidget):
         self._refresh()
 
     def _on_changed(self, result: Any) -> None:
-        for slider, value in (
-            (self.threshold, self.controller.paint.threshold),
-            (self.presence, self.controller.paint.presence),
-        ):
+        paint = self.controller.paint
+        for slider, value in ((self.threshold, paint.threshold), (self.presence, paint.presence)):
             slider.blockSignals(True)
             slider.setValue(value)
             slider.blockSignals(False)

@@ -13,9 +13,11 @@ from napari_biomedparse.engine.recipe import RecipeError
 from napari_biomedparse.engine.selection import Place, Selection
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.plugin.layers import METADATA_KEY, recipe_of
+from napari_biomedparse.plugin.mixing import stack_again
 from napari_biomedparse.plugin.selecting import levels_of
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
 # More planes than this teach little more and are held in memory twice.
@@ -24,18 +26,22 @@ MOST_PLANES = 32
 Plane = tuple[NDArray[Any], NDArray[np.int64]]
 
 
-def labelled_planes(image: Image, labels: Labels) -> list[Plane]:
+def labelled_planes(viewer: ViewerModel, image: Image, labels: Labels, beside: Collection[Image] = ()) -> list[Plane]:
     """Return copies of the planes that have labels, at most 32, evenly chosen.
 
-    A result's layer is read as its image was: the same planes and channels, and of planes with labels nowhere else only
-    the part that was parsed.
+    A result's layer is read as its image was: the same planes and channels, mixed from several layers if it was, and of
+    planes with labels nowhere else only the part that was parsed.
 
     Parameters
     ----------
+    viewer
+        Where the layers are.
     image
         Of any number of axes; of a multiscale one, the level that has the labels' shape is taken.
     labels
         Labels of the same shape; unless a result, the last two axes are the planes'.
+    beside
+        The other layers that a mixed result was made from.
 
     Returns
     -------
@@ -45,14 +51,18 @@ def labelled_planes(image: Image, labels: Labels) -> list[Plane]:
     Raises
     ------
     ValueError
-        If the shapes do not fit, or nothing is labelled.
+        If the shapes do not fit, nothing is labelled, or layers that were mixed are not given.
     """
     values = labels.data[0] if labels.multiscale else labels.data
     level = _level(image, tuple(values.shape), labels.name)
     parsed = _parsed(image, labels)
-    planes = (
-        _as_shown(image, level, values) if parsed is None else _as_parsed(image, replace(parsed, level=level), values)
-    )
+    if parsed is None:
+        planes = _as_shown(image, level, values)
+    else:
+        selection = replace(parsed, level=level)
+        part = stack_again(viewer, image, beside, selection)
+        whole = stack_again(viewer, image, beside, replace(selection, region=None))
+        planes = _as_parsed(part, whole, values)
     if not planes:
         raise ValueError(f"Nothing is labelled in {labels.name!r}; paint some objects first.")
     return [(plane[..., :3] if image.rgb else plane, numbers) for plane, numbers in planes]
@@ -74,7 +84,11 @@ def _parsed(image: Image, labels: Labels) -> Selection | None:
         recipe = recipe_of(labels)
     except RecipeError:
         return None
-    if recipe is None or len(recipe.selection.axes) != image.ndim or recipe.selection.rgb != image.rgb:
+    if recipe is None or recipe.selection.rgb != image.rgb:
+        return None
+    # Layers of a channel each are recorded as one image with an axis of channels.
+    joined = "C" in recipe.selection.axes and len(recipe.selection.channels) > 1
+    if len(recipe.selection.axes) not in (image.ndim, image.ndim + joined):
         return None
     return replace(recipe.selection, at={}, outlines=())
 
@@ -85,9 +99,8 @@ def _as_shown(image: Image, level: int, values: Any) -> list[Plane]:
     return [(np.array(pixels[place]), np.array(values[place], np.int64)) for place in _some(found)]
 
 
-def _as_parsed(image: Image, selection: Selection, values: Any) -> list[Plane]:
-    whole = Stack(levels_of(image), replace(selection, region=None), image.name)
-    part = Stack(levels_of(image), selection, image.name)
+def _as_parsed(part: Stack, whole: Stack, values: Any) -> list[Plane]:
+    selection = part.selection
     # All channels of a result share their labels.
     channel = selection.channels[0].index if selection.channels else 0
 

@@ -84,7 +84,7 @@ def recolour(image: Tensor, rng: np.random.Generator, strength: float = 1.0) -> 
         Factor on the spread of light, contrast and colours, and on how often light is made uneven, focus and noise
         are added; 0 changes nothing.
     """
-    grey = bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
+    grey = is_grey(image)
 
     def factor(spread: float) -> float:
         return float(np.exp(rng.normal(0, strength * spread)))
@@ -104,6 +104,40 @@ def recolour(image: Tensor, rng: np.random.Generator, strength: float = 1.0) -> 
         noise = torch.from_numpy(rng.normal(0, rng.uniform(2, 14), image[:1].shape if grey else image.shape)).float()
         varied = varied + noise
     return varied.clamp(0, 255) * (image.amax(dim=0) > 0)
+
+
+def is_grey(image: Tensor) -> bool:
+    """Return whether the three channels of an image (3, H, W) are the same."""
+    return bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
+
+
+def tint(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Show a grey image as fluorescence is often kept: in a colour, dark at times, or with another stain around it.
+
+    Parameters
+    ----------
+    image
+        float (3, H, W), grey, values 0-255.
+    rng
+        For the variation.
+    """
+    grey = image[:1]
+    shown = grey * _colour(rng) * float(np.exp(rng.uniform(np.log(0.25), 0)))
+    if rng.random() < 0.4:
+        reach = 2 * int(rng.integers(3, 20)) + 1
+        near = F.max_pool2d(grey[None], reach, stride=1, padding=reach // 2)
+        other = F.avg_pool2d(near, reach, stride=1, padding=reach // 2)[0] * _smooth(rng, 0.4, grey.shape[1:]).exp()
+        shown = shown + other * _colour(rng) * float(rng.uniform(0.1, 0.7))
+    return shown.clamp(0, 255) * (grey > 0)
+
+
+def _colour(rng: np.random.Generator) -> Tensor:
+    """Return a random colour (3, 1, 1) at full brightness, half of them of channels that are full or empty."""
+    parts = rng.random(3)
+    parts[rng.integers(3)] = 1
+    if rng.random() < 0.5:
+        parts = parts.round()
+    return torch.from_numpy(parts).float()[:, None, None]
 
 
 def _smooth(rng: np.random.Generator, spread: float, size: torch.Size) -> Tensor:

@@ -182,6 +182,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sampling.organ_zoom": (0.01, 100),
     "sampling.bend": (0, 1),
     "sampling.recolour": (0, 2),
+    "sampling.tint": (0, 1),
     "sampling.centred": (0, 1),
 }
 

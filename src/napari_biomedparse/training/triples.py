@@ -19,7 +19,7 @@ from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
-from napari_biomedparse.training.augment import Placement, move, recolour
+from napari_biomedparse.training.augment import Placement, is_grey, move, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example
 from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
@@ -62,6 +62,8 @@ class SamplingConfig:
     recolour
         Range of the strength of :func:`~.augment.recolour`, drawn anew for each image. Variation makes a network
         robust; where annotators of one set draw outlines tighter than those of another, it also hides the difference.
+    tint
+        Share of grey fluorescence images that are shown in colours, see :func:`~.augment.tint`.
     """
 
     prompts: int = 4
@@ -76,6 +78,7 @@ class SamplingConfig:
     centred: float = 0.5
     bend: float = 0.03
     recolour: tuple[float, float] = (1.0, 1.0)
+    tint: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -231,8 +234,12 @@ class TripleSampler:
             bend=self.config.bend if rng.random() < 0.5 else 0.0,
         )
         layers = move(torch.cat([image, masks]).float(), self.size, place, rng)
+        image = layers[:3]
+        tinted = self.config.tint > 0 and "fluorescence" in modality and is_grey(image)
+        if tinted and rng.random() < self.config.tint:
+            image = tint(image, rng)
         strength = float(rng.uniform(*self.config.recolour))
-        return recolour(layers[:3], rng, strength), (layers[3:] >= 0.5).float()
+        return recolour(image, rng, strength), (layers[3:] >= 0.5).float()
 
 
 def _identifier(target: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -31,6 +31,7 @@ from napari_biomedparse.weights.own_models import check_name, model_choices, own
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Image
 
     from napari_biomedparse.training.finetune import Tuned
 
@@ -58,6 +59,8 @@ class FinetunePanel(QWidget):
         How work is done in the background.
     device
         Tells which device to train on.
+    mixed
+        Tells which layers are mixed with each other now.
     parent
         Parent widget.
     """
@@ -70,11 +73,13 @@ class FinetunePanel(QWidget):
         viewer: ViewerModel,
         start: StartWork = start_thread,
         device: Callable[[], str] = lambda: "auto",
+        mixed: Callable[[], Collection[Image | None]] = tuple,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("finetune")
-        self._start_work, self._device = start, device
+        self._start_work, self._device, self._mixed = start, device, mixed
+        self._viewer = viewer
         self._job: Job | None = None
         self._stopping, self._left = Event(), False
         # A new model that is not saved yet, and what is said of it.
@@ -202,7 +207,8 @@ class FinetunePanel(QWidget):
         """Return what is to be done, with copies of all it needs."""
         image, labels = self.image.layer, self.labels.layer
         check_name(self.name.text().strip())
-        planes = labelled_planes(image, labels)
+        beside = [other for other in self._mixed() if other not in (None, image)]
+        planes = labelled_planes(self._viewer, image, labels, beside)
         values = {int(value) for _, numbers in planes for value in np.unique(numbers)} - {0}
         words = [word for word in (" ".join(part.split()) for part in self.prompt.text().split(",")) if word]
         prompts = meanings(values, names_of(labels), words)

@@ -1,5 +1,7 @@
 """A model's own table for recognition, fitted on training images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import beta
@@ -9,7 +11,7 @@ from typer.testing import CliRunner
 from napari_biomedparse import ObjectMask, Predictor
 from napari_biomedparse.cli import app
 from napari_biomedparse.engine.modality import classify_modality, fit_classifier
-from napari_biomedparse.engine.presence import presence
+from napari_biomedparse.engine.presence import presence, presence_in
 from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.ontology import ModalityError, RecognitionTable
 from napari_biomedparse.training.calibrate import LEAST_MASKS, calibrate, fit, modality_name
@@ -71,6 +73,22 @@ def test_objects_seen_often_enough_are_listed_without_unions(lungs, rng):
     assert presence(mask, dark, pairs) > 0.05 > presence(mask, bright, pairs)
     with pytest.raises(DataError, match=str(LEAST_MASKS)):
         calibrate(Oracle(lungs, rng), [lungs], most=3)
+
+
+def test_what_is_known_from_grey_images_is_judged_by_its_brightest_channel(lungs, rng):
+    table = calibrate(Oracle(lungs, rng), [lungs])
+    mask = ObjectMask("left lung", np.full((9, 9), 0.87, np.float32))
+    grey, green, dark = (np.full((9, 9, 3), value, np.uint8) for value in (50, (0, 50, 0), (0, 5, 0)))
+    known = presence_in(mask, grey, table, "X-Ray-Chest")
+    assert known > 0.05
+    assert presence_in(mask, green, table, "X-Ray-Chest") == known
+    assert presence_in(mask, dark, table, "X-Ray-Chest") < 0.01
+    # Of objects known in colours, and of the published tables, all channels count.
+    assert presence_in(mask, green, replace(table, classifier=None), "X-Ray-Chest") < 0.01
+    pairs = table.distributions("X-Ray-Chest", "left lung")
+    coloured = replace(table, presence={("X-Ray-Chest", "left lung"): (*pairs[:3], (3.0, 9.0))})
+    assert presence_in(mask, green, coloured, "X-Ray-Chest") < 0.01
+    assert presence_in(mask, grey, table, "Dermoscopy-Skin") is None
 
 
 def test_fitting_recovers_the_distribution(rng):

@@ -61,11 +61,22 @@ def presence_of(values: Statistics, distributions: Distributions) -> float:
 
 def presence_in(mask: ObjectMask, rgb: NDArray[np.uint8], table: RecognitionTable, modality: str) -> float | None:
     """Return :func:`presence` by what a table knows of a mask's object in one of its modalities."""
-    known = distributions_in(table, modality, mask.prompt)
-    if not known:
-        return None
-    values = mask_statistics(mask.probability, rgb)
-    return max(presence_of(values, distributions) for distributions in known)
+    return best_presence(mask_statistics(mask.probability, rgb), table, modality, mask.prompt)
+
+
+def best_presence(values: Statistics, table: RecognitionTable, modality: str, prompt: str) -> float | None:
+    """Return the largest p-value by what a table knows of an object in one of its modalities, None if nothing.
+
+    Where a model's own table knows it from grey images only, it is judged by the brightest channel: the colour in which
+    fluorescence is kept is anybody's choice.
+    """
+
+    def judged(distributions: Distributions) -> float:
+        brightest = max(values[1:])
+        grey = table.classifier is not None and len(set(distributions[1:])) == 1
+        return presence_of((values[0], brightest, brightest, brightest) if grey else values, distributions)
+
+    return max(map(judged, distributions_in(table, modality, prompt)), default=None)
 
 
 def distributions_in(table: RecognitionTable, modality: str, prompt: str) -> list[Distributions]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.instances import Typical, has_cores, radii
 from napari_biomedparse.engine.kept import KeptMask, step_of
-from napari_biomedparse.engine.presence import Statistics, distributions_in, presence_of
+from napari_biomedparse.engine.presence import Statistics, best_presence
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.ontology import RecognitionTable
 
@@ -80,13 +80,12 @@ class MaskSums:
 
     def presence(self, prompt: str, table: RecognitionTable, modality: str | None) -> float | None:
         """Return the p-value of the presence test, None where it is not known."""
-        known = distributions_in(table, modality, prompt) if modality is not None else []
         means = (self.scaled, self.red, self.green, self.blue)
         values: Statistics = (0.0, 0.0, 0.0, 0.0)
         if self.shown:
             scaled, red, green, blue = (value / self.shown / 256 for value in means)
             values = scaled, red, green, blue
-        return max((presence_of(values, distributions) for distributions in known), default=None)
+        return None if modality is None else best_presence(values, table, modality, prompt)
 
 
 def typical_of(kept: KeptMask, threshold: float) -> tuple[NDArray[np.float64], bool]:

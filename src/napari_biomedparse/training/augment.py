@@ -111,6 +111,11 @@ def is_grey(image: Tensor) -> bool:
     return bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
 
 
+def may_be_tinted(image: Tensor, modality: str) -> bool:
+    """Return whether an image (3, H, W) is of a kind that is kept in grey as well as in a colour of its stain."""
+    return "fluorescence" in modality and is_grey(image)
+
+
 def tint(image: Tensor, rng: np.random.Generator) -> Tensor:
     """Show a grey image as fluorescence is often kept: in a colour, dark at times, or with another stain around it.
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.instances import CORE
 from napari_biomedparse.engine.modality import fit_classifier
 from napari_biomedparse.engine.predictor import Predictor
+from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.presence import Statistics, mask_statistics
 from napari_biomedparse.ontology import Distributions, RecognitionTable, all_objects, find_object
+from napari_biomedparse.training.augment import may_be_tinted, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import DataError, Example, read_split
 
@@ -38,8 +41,9 @@ def calibrate(
     A modality is a pair of modality and site of the data, such as ``"X-Ray-Chest"``. Its list holds the objects that
     are seen often enough, without those that are the union of others. The distributions are those of the four
     statistics of the presence test inside the model's masks of images that show the object; masks left empty, which
-    the test refuses anyway, are not counted. Modalities are told apart by a classifier fitted on all images. Where
-    objects are numbered and the model finds their inner parts, the table says that it can be asked for them.
+    the test refuses anyway, are not counted. Modalities are told apart by a classifier fitted on all images, on grey
+    fluorescence also in colours. Where objects are numbered and the model finds their inner parts, the table says that
+    it can be asked for them.
 
     Parameters
     ----------
@@ -80,15 +84,26 @@ def calibrate(
             lists[modality] = tuple(target for target in fitted if target not in _unions(shown))
     if not lists:
         raise DataError(f"No object has {LEAST_MASKS} masks in these data sets; add data, or train the model longer.")
-    descriptions = []
-    for example in examples:
-        descriptions.append(predictor.describe(predictor.encode(example.read_image())))
+    names, descriptions = [], []
+    for number, example in enumerate(examples):
+        for pixels in _looks(example, np.random.default_rng(number)):
+            names.append(modality_name(example))
+            descriptions.append(predictor.describe(predictor.encode(pixels)))
         done += 1
         report(done, total)
-    classifier = fit_classifier([modality_name(example) for example in examples], np.stack(descriptions))
+    classifier = fit_classifier(names, np.stack(descriptions))
     known_cores = _known_cores(predictor, numbered)
     report(total, total)
     return RecognitionTable(lists, presence, classifier, known_cores)
+
+
+def _looks(example: Example, rng: np.random.Generator) -> Iterator[NDArray[np.generic]]:
+    """Yield an image, and once more in colours if it could just as well have been kept so."""
+    pixels = example.read_image()
+    yield pixels
+    rgb = torch.from_numpy(to_rgb(pixels)).permute(2, 0, 1).float()
+    if may_be_tinted(rgb, example.modality):
+        yield tint(rgb, rng).permute(1, 2, 0).byte().numpy()
 
 
 def _known_cores(predictor: Predictor, numbered: Sequence[Example]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
-from napari_biomedparse.training.augment import Placement, is_grey, move, recolour, tint
+from napari_biomedparse.training.augment import Placement, may_be_tinted, move, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example
 from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
@@ -235,8 +235,7 @@ class TripleSampler:
         )
         layers = move(torch.cat([image, masks]).float(), self.size, place, rng)
         image = layers[:3]
-        tinted = self.config.tint > 0 and "fluorescence" in modality and is_grey(image)
-        if tinted and rng.random() < self.config.tint:
+        if self.config.tint > 0 and may_be_tinted(image, modality) and rng.random() < self.config.tint:
             image = tint(image, rng)
         strength = float(rng.uniform(*self.config.recolour))
         return recolour(image, rng, strength), (layers[3:] >= 0.5).float()

@@ -28,9 +28,12 @@ def main(output: Path) -> None:
                 smooth = [np.mean(values[max(0, n - WINDOW) : n + 1]) for n in range(len(values))]
                 (line,) = axis.plot(steps, smooth, label=name)
                 axis.plot(steps, values, color=line.get_color(), alpha=0.2, linewidth=0.6)
-        axis.set(title=path.stem, xlabel="step", ylim=(0, 5))
-        axis.legend(frameon=False)
+        axis.set(
+            title=path.stem, xlabel="step", ylim=(0, 5), xticks=range(0, steps[-1], 500 if steps[-1] < 2000 else 2500)
+        )
     np.atleast_1d(axes)[0].set_ylabel("weighted loss, summed over heads")
+    names = np.atleast_1d(axes)[-1].get_legend_handles_labels()
+    figure.legend(*names, loc="outside right center", frameon=False)
     figure.savefig(output, dpi=110)
 
 

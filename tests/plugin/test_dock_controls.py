@@ -334,7 +334,7 @@ def test_the_diameter_of_cells_can_be_given(viewer, dock, qtbot, small, predicto
     parse(dock, qtbot)
     image = predictor.encode(small, scales=())
     predictor.segment(image, ["nuclei"])
-    assert diameter.text() == f"measured: about {image.diameter:.0f} px"
+    assert diameter.text() == f"about {image.diameter:.0f} px"
     viewer.layers.clear()
     assert diameter.text() == "measured"
 

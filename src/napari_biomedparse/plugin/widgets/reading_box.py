@@ -145,7 +145,7 @@ class ReadingBox(QWidget):
 
     def tell_diameter(self, diameter: float | None) -> None:
         """Say what was measured, where none is given."""
-        self.cells.setSpecialValueText("measured" if diameter is None else f"measured: about {diameter:.0f} px")
+        self.cells.setSpecialValueText("measured" if diameter is None else f"about {diameter:.0f} px")
 
     def choices(self, scope: Scope) -> Choices:
         """Return what was chosen here, for what is parsed.

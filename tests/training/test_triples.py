@@ -14,7 +14,7 @@ from skimage.segmentation import clear_border
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import CheckpointError, save_model
 from napari_biomedparse.ontology import find_object, scale_of
-from napari_biomedparse.training.augment import Placement, is_grey, move, recolour, tint
+from napari_biomedparse.training.augment import Placement, is_grey, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example, read_split
 from napari_biomedparse.training.losses import LossConfig, prompt_losses
@@ -118,6 +118,25 @@ def test_a_tinted_image_keeps_its_objects_whatever_their_colour():
     assert 5 < (hues.abs().max(dim=1).values > 0.1).sum() < 40
 
 
+def test_a_pasted_piece_leaves_the_objects_of_both_images_alone():
+    image, other = torch.full((3, 80, 80), 60.0), torch.full((3, 80, 80), 200.0)
+    masks, masked = torch.zeros(1, 80, 80), torch.zeros(2, 80, 80)
+    masks[:, 20:40, 20:40] = 1
+    masked[1, 50:70, 45:60] = 1
+    image[:, 20:40, 20:40] = 90
+    other[:, 50:70, 45:60] = 20
+    image[:, :, :8] = 0
+    pasted = [paste(image, masks, other, masked, np.random.default_rng(seed)) for seed in range(40)]
+    assert torch.equal(pasted[5], paste(image, masks, other, masked, np.random.default_rng(5)))
+    for shown in pasted:
+        assert torch.equal(shown[:, 20:40, 20:40], image[:, 20:40, 20:40])
+        assert shown[:, :, 8:].min() >= 60
+        assert not shown[:, :, :8].any()
+    changed = torch.stack([(shown[0] > 150).float().mean() for shown in pasted])
+    assert 0.03 < changed.median() < 0.5
+    assert all(((shown[0] > 60) & (shown[0] < 200)).any() for shown in pasted if (shown[0] > 150).any())
+
+
 def test_touching_objects_have_separate_cores():
     y, x = np.mgrid[:40, :70]
     numbers = np.where(np.hypot(y - 20, x - 20) < 14, 1, 0)
@@ -163,6 +182,45 @@ def test_only_grey_fluorescence_is_tinted(tmp_path, tiny_config):
     assert coloured(fluorescence, 0) == 0
     assert coloured(fluorescence, 1) > 5
     assert coloured([discs(tmp_path, "these", 30, numbered=True)], 1) == 0
+
+
+def test_only_images_shown_as_a_whole_get_pieces_of_others_of_their_set(tmp_path, tiny_config):
+    def taken(target: str, level: int, *, together: bool) -> Example:
+        files = [tmp_path / f"{target}_{level}_{part}.png" for part in ("image", "mask")]
+        for file, pixels in zip(files, (np.full((64, 64, 3), level), np.zeros((64, 64))), strict=True):
+            imsave(file, pixels.astype(np.uint8), check_contrast=False)
+        return Example("Set" if together else str(level), files[0], "dermoscopy", "skin", {target: files[1]})
+
+    def levels(target: str, share: float, *, together: bool = True) -> set[int]:
+        shown = [taken(target, level, together=together) for level in (80, 200)]
+        config = SamplingConfig(
+            foreign=0, recolour=(0, 0), recolour_organs=(0, 0), pasted=share, organ_zoom=(1, 1), bend=0
+        )
+        images = TripleSampler(shown, tiny_config, 64, config, seed=3).batch(0, 24).images
+        return {int((image == 80).any()) + 2 * int((image == 200).any()) for image in images}
+
+    assert scale_of("lesion") == "organ"
+    assert levels("lesion", 0) == {1, 2}
+    assert levels("lesion", 1) == {1, 2, 3}
+    assert levels("lesion", 1, together=False) == {1, 2}
+    assert levels("nucleus", 1) == {1, 2}
+
+
+def test_organs_are_recoloured_as_their_own_setting_says(tmp_path, tiny_config):
+    discs(tmp_path, "these", 30, numbered=False)
+    files = {part: tmp_path / f"these_{part}.png" for part in ("image", "mask")}
+
+    def change(target: str, **config: tuple[float, float]) -> float:
+        shown = [Example("Set", files["image"], "pathology", "cell", {target: files["mask"]})]
+        still = {"recolour": (0.0, 0.0), "recolour_organs": (0.0, 0.0)}
+        plain, varied = (
+            TripleSampler(shown, tiny_config, 64, SamplingConfig(foreign=0, **(still | more)), seed=3).batch(0, 6)
+            for more in ({}, config)
+        )
+        return float((plain.images - varied.images).abs().mean())
+
+    assert change("kidney", recolour_organs=(1, 1)) > 1 > change("kidney", recolour=(1, 1))
+    assert change("nucleus", recolour=(1, 1)) > 1 > change("nucleus", recolour_organs=(1, 1))
 
 
 @pytest.mark.parametrize("numbered", [True, False])

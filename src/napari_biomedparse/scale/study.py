@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -242,6 +243,10 @@ def going(jobs: Sequence[Job], pool: Pool) -> Generator[Progress, None, list[Out
             finish(number, Outcome(running[number].job, done.value))
         elif not running[number].ready and not running[number].open:
             advance(number)
+    for folder in {job.scratch.folder.parent for job in jobs}:
+        # Others may still need it: an image that failed, or another run.
+        with suppress(OSError):
+            folder.rmdir()
     progress.finished = len(outcomes)
     yield progress
     return [outcomes[number] for number in sorted(outcomes)]

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 # Points per side of the coarse grid whose random shifts bend an image.
 BENDS = 5
+# Width of a pasted piece's rim, as a share of its radius.
+PASTED_RIM = 0.15
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,34 @@ def tint(image: Tensor, rng: np.random.Generator) -> Tensor:
         other = F.avg_pool2d(near, reach, stride=1, padding=reach // 2)[0] * _smooth(rng, 0.4, grey.shape[1:]).exp()
         shown = shown + other * _colour(rng) * float(rng.uniform(0.1, 0.7))
     return shown.clamp(0, 255) * (grey > 0)
+
+
+def paste(image: Tensor, masks: Tensor, other: Tensor, masked: Tensor, rng: np.random.Generator) -> Tensor:
+    """Lay a piece of another image, without the objects that are marked there, beside the objects of an image.
+
+    What surrounds objects differs more between images than a small set shows (ink, hairs, rulers on skin); as in
+    CutMix (Yun et al., ICCV 2019), but of the surroundings only, so that the masks stay as they are.
+
+    Parameters
+    ----------
+    image, other
+        float (3, H, W), values 0-255, 0 where there is no image.
+    masks, masked
+        Their objects, (T, H, W), 0 to 1.
+    rng
+        For the piece: an ellipse with a soft rim.
+    """
+    height, width = image.shape[1:]
+    rows = torch.linspace(0, 1, height)[:, None] - float(rng.uniform(0, 1))
+    columns = torch.linspace(0, 1, width) - float(rng.uniform(0, 1))
+    radii = rng.uniform(0.1, 0.45, 2)
+    distance = ((rows / float(radii[0])) ** 2 + (columns / float(radii[1])) ** 2).sqrt()
+    share = ((1 - distance) / PASTED_RIM).clamp(0, 1)
+    objects = torch.cat([masks, masked]).amax(dim=0)
+    reach = 2 * (max(height, width) // 32) + 1
+    free = 1 - F.max_pool2d(objects[None, None], reach, stride=1, padding=reach // 2)[0, 0]
+    share = share * free * (other.amax(dim=0) > 0) * (image.amax(dim=0) > 0)
+    return image + share * (other - image)
 
 
 def _colour(rng: np.random.Generator) -> Tensor:

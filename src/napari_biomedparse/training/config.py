@@ -133,9 +133,9 @@ class TrainConfig:
             raise ConfigError(f"A batch of {self.batch} images cannot be cut into {self.parts} equal parts.")
         if list(self.milestones) != sorted(self.milestones):
             raise ConfigError(f"milestones must rise, not {list(self.milestones)}.")
-        for name in ("tile_zoom", "organ_zoom", "recolour"):
+        for name in ("tile_zoom", "organ_zoom", "recolour", "recolour_organs"):
             pair = getattr(self.sampling, name)
-            if pair[0] > pair[1]:
+            if pair is not None and pair[0] > pair[1]:
                 raise ConfigError(f"sampling.{name} must be the smaller, then the larger value, not {pair}.")
         for part in (*self.freeze, *self.adapters.parts):
             if part not in PARTS:
@@ -182,6 +182,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sampling.organ_zoom": (0.01, 100),
     "sampling.bend": (0, 1),
     "sampling.recolour": (0, 2),
+    "sampling.recolour_organs": (0, 2),
+    "sampling.pasted": (0, 1),
     "sampling.tint": (0, 1),
     "sampling.centred": (0, 1),
 }

@@ -19,7 +19,7 @@ from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
-from napari_biomedparse.training.augment import Placement, may_be_tinted, move, recolour, tint
+from napari_biomedparse.training.augment import Placement, may_be_tinted, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example
 from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
@@ -62,6 +62,11 @@ class SamplingConfig:
     recolour
         Range of the strength of :func:`~.augment.recolour`, drawn anew for each image. Variation makes a network
         robust; where annotators of one set draw outlines tighter than those of another, it also hides the difference.
+    recolour_organs
+        The same for images shown as a whole, for organs, of which there are sets of few images that want more of it; by
+        default no other.
+    pasted
+        Share of the images shown as a whole that get a piece of another one of their set, see :func:`~.augment.paste`.
     tint
         Share of grey fluorescence images that are shown in colours, see :func:`~.augment.tint`.
     """
@@ -78,6 +83,8 @@ class SamplingConfig:
     centred: float = 0.5
     bend: float = 0.03
     recolour: tuple[float, float] = (1.0, 1.0)
+    recolour_organs: tuple[float, float] | None = None
+    pasted: float = 0.0
     tint: float = 0.0
 
 
@@ -165,6 +172,9 @@ class TripleSampler:
         self.model, self.size, self.config, self.seed = model, size, config, seed
         self.phrasing = Phrasing(examples)
         self._probability = _probability(examples, config)
+        self._sets: dict[str, list[Triple]] = defaultdict(list)
+        for triple in self.triples:
+            self._sets[triple.example.dataset].append(triple)
 
     def batch(self, step: int, images: int, part: int = 0) -> Batch:
         """Return the batch of a step, or one part of it; each part is drawn on its own."""
@@ -204,7 +214,24 @@ class TripleSampler:
     def _show(
         self, triple: Triple, scale: Scale, targets: NDArray[np.integer], rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Lay an image before the network as for objects of a scale, moved, bent and recoloured."""
+        """Show an image to the network as for objects of a scale, moved, bent and recoloured."""
+        config = self.config
+        image, masks = self._lay(triple, scale, targets, rng)
+        whole = zoom_of(scale, self.model) is None
+        if whole and config.pasted > 0 and rng.random() < config.pasted:
+            others = self._sets[triple.example.dataset]
+            other, masked = self._lay(others[rng.integers(len(others))], scale, targets[:0], rng)
+            image = paste(image, masks, other, masked, rng)
+        if config.tint > 0 and may_be_tinted(image, triple.example.modality) and rng.random() < config.tint:
+            image = tint(image, rng)
+        own = config.recolour_organs if whole else None
+        strength = float(rng.uniform(*(own or config.recolour)))
+        return recolour(image, rng, strength), (masks >= 0.5).float()
+
+    def _lay(
+        self, triple: Triple, scale: Scale, targets: NDArray[np.integer], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Lay an image and its masks before the network, at a zoom for the scale, moved and bent."""
         image, masks = triple.pixels
         sides = np.array(image.shape[:0:-1])
         whole = zoom_of(scale, self.model)
@@ -234,11 +261,7 @@ class TripleSampler:
             bend=self.config.bend if rng.random() < 0.5 else 0.0,
         )
         layers = move(torch.cat([image, masks]).float(), self.size, place, rng)
-        image = layers[:3]
-        if self.config.tint > 0 and may_be_tinted(image, modality) and rng.random() < self.config.tint:
-            image = tint(image, rng)
-        strength = float(rng.uniform(*self.config.recolour))
-        return recolour(image, rng, strength), (layers[3:] >= 0.5).float()
+        return layers[:3], layers[3:]
 
 
 def _identifier(target: str) -> str:

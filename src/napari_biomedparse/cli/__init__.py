@@ -7,6 +7,7 @@ import typer
 from napari_biomedparse.cli.batch import batch
 from napari_biomedparse.cli.calibrate import calibrate
 from napari_biomedparse.cli.data import app as data
+from napari_biomedparse.cli.doctor import doctor
 from napari_biomedparse.cli.evaluate import evaluate
 from napari_biomedparse.cli.models import app as models
 from napari_biomedparse.cli.pack import pack
@@ -24,6 +25,7 @@ app.command()(train)
 app.command()(pack)
 app.command()(calibrate)
 app.command()(evaluate)
+app.command()(doctor)
 app.add_typer(models, name="models")
 app.add_typer(data, name="data")
 

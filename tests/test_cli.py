@@ -72,6 +72,25 @@ def test_the_diameter_of_cells_can_be_given(tmp_path, fluorescence, predictor):
     assert not (tmp_path / "none").exists()
 
 
+def test_one_colour_of_a_picture_is_read_as_grey(tmp_path, fluorescence):
+    grey = fluorescence[0]
+    colours = np.zeros((*grey.shape, 3), np.uint8)
+    colours[..., 1] = grey
+    imsave(tmp_path / "green.png", colours, check_contrast=False)
+    imsave(tmp_path / "grey.png", grey, check_contrast=False)
+    asked = ("--prompt", "nuclei", "--output", tmp_path / "out")
+    for name, more in (("green", ("--c", 1)), ("grey", ())):
+        done = run("segment", tmp_path / f"{name}.png", *asked, *more)
+        assert done.exit_code == 0, done.output
+    green, plain = (imread(tmp_path / "out" / f"{name}_labels.ome.tif") for name in ("green", "grey"))
+    assert plain.any()
+    assert (green == plain).all()
+    for name in ("green", "grey"):
+        done = run("segment", tmp_path / f"{name}.png", *asked, "--c", 3, "--overwrite")
+        assert done.exit_code == 2
+        assert f"{name}.png has no " in done.output
+
+
 def test_instances_threshold_units_and_json(tmp_path, fluorescence):
     image = tmp_path / "cells.ome.tif"
     unit = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}

@@ -63,6 +63,21 @@ def test_colours_stay_with_their_pixel(axes, rng):
         assert (stack.read(place) == (expected.swapaxes(0, 1) if "XY" in axes else expected)).all()
 
 
+@pytest.mark.parametrize("axes", ["YX", "XY", "ZXY", "CYX"])
+def test_one_colour_of_an_image_is_a_grey_image(axes, rng):
+    colours = rng.integers(0, 255, (*image(axes).shape, 4), dtype=np.uint8)
+    window = (20.0, 90.0)
+    for n in range(3):
+        grey = colours[..., n]
+        alone = Stack((colours,), Selection(axes, rgb=True, channels=(Channel(n, None),)))
+        shown = Stack((colours,), Selection(axes, rgb=True, channels=(Channel(n, window, (0, 1, 1)),)))
+        assert alone.shape == grey.shape
+        for place in alone.places():
+            assert (alone.read(place) == Stack((grey,), Selection(axes)).read(place)).all()
+            other = Selection(axes, channels=(Channel(0, window, (0, 1, 1)),))
+            assert (shown.read(place) == Stack((grey,), other).read(place)).all()
+
+
 def test_channels_are_mixed_into_one_picture():
     channels = (Channel(0, (0, 200), (1, 0, 0)), Channel(2, None, (0, 1, 1), 0.8))
     array = image("ZCYX")
@@ -201,6 +216,11 @@ def test_planes_are_those_chosen_in_the_array_s_order():
 def test_selections_that_do_not_fit_together_are_refused(arguments, sentence):
     with pytest.raises(AxesError, match=sentence):
         Selection(**arguments)
+
+
+def test_there_are_three_colours():
+    with pytest.raises(ImageError, match="red, green, blue: 0, 1 and 2"):
+        Selection("YX", rgb=True, channels=(Channel(3, None),))
 
 
 @pytest.mark.parametrize(

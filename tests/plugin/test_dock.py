@@ -6,8 +6,11 @@ from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
 
+from napari_biomedparse import follow
+from napari_biomedparse.engine.channels import Channel
 from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.plugin.dock import ParseDock
+from napari_biomedparse.plugin.layers import recipe_of
 
 RUN = 60_000
 
@@ -107,6 +110,31 @@ def test_colour_images_and_planes_of_a_stack(viewer, dock, qtbot, histology, flu
     assert labels.data.shape == stack.shape
     assert not labels.data[0].any()
     assert dice(labels.data[1] == 1, fluorescence[1]) > 0.88
+
+
+def test_one_colour_of_a_picture_is_parsed_as_grey_and_recorded(viewer, dock, qtbot, fluorescence):
+    grey = fluorescence[0]
+    colours = np.stack([np.full_like(grey, 7), grey, np.zeros_like(grey)], axis=-1)
+    plain = viewer.add_image(grey, name="grey")
+    channels = find(dock, QComboBox, "channels")
+    assert not channels.isEnabled()
+    parse(dock, qtbot, "nuclei")
+    wanted = results(viewer)[-1].data.copy()
+    picture = viewer.add_image(colours, name="colours", rgb=True)
+    viewer.layers.selection.active = picture
+    assert channels.isEnabled()
+    assert channels.currentText() == "colours as they are"
+    channels.setCurrentIndex(channels.findText("green, as grey"))
+    parse(dock, qtbot, "nuclei")
+    labels = results(viewer)[-1]
+    assert wanted.any()
+    np.testing.assert_array_equal(labels.data, wanted)
+    recipe = recipe_of(labels)
+    assert recipe.selection.channels == (Channel(1, None),)
+    np.testing.assert_array_equal(follow(recipe, colours), wanted)
+    viewer.layers.selection.active = plain
+    assert channels.currentText() == "shown one"
+    assert not channels.isEnabled()
 
 
 def test_the_chooser_follows_the_viewer(viewer, dock, qtbot):

@@ -8,6 +8,7 @@ from skimage.io import imread
 from skimage.transform import rescale
 
 from napari_biomedparse import follow
+from napari_biomedparse.engine.channels import Channel
 from napari_biomedparse.engine.frames import Frames
 from napari_biomedparse.engine.measure_stack import measure_stack
 from napari_biomedparse.engine.paint import Paint
@@ -135,6 +136,21 @@ def test_a_finished_store_says_what_its_labels_are(divided):
     for finer, coarser in zip(found.store.levels, found.store.levels[1:], strict=False):
         assert (np.asarray(coarser[...]) == np.asarray(finer[...])[::2, ::2]).all()
     assert not found.job.scratch.folder.parent.exists()
+
+
+def test_one_colour_of_a_picture_in_blocks_is_done_as_a_grey_image(tmp_path, predictor, nuclei):
+    colours = np.zeros((*nuclei.shape, 3), np.uint8)
+    colours[..., 2], colours[..., 1] = nuclei, np.arange(nuclei.shape[1]) // 4
+    file = write_tiff(tmp_path / "colours.tif", colours, "YXS")
+    asked = Selection("YX", rgb=True, channels=(Channel(2, None),))
+    job = job_of(file, recipe_of(selection=asked), tmp_path / "out", bytes_of(170))
+    found = done(job)
+    grey = write_tiff(tmp_path / "grey.tif", nuclei)
+    alone = done(job_of(grey, recipe_of(), tmp_path / "alone", bytes_of(170)))
+    assert alone.labels.any()
+    assert (found.labels == alone.labels).all()
+    assert found.table["intensity_blue_mean"] == alone.table["intensity_channel_0_mean"]
+    assert "intensity_red_mean" not in found.table
 
 
 def test_a_stack_in_blocks_is_linked_as_undivided(tmp_path, predictor, stack):

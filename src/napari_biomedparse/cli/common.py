@@ -20,7 +20,7 @@ Diameter = Annotated[
     typer.Option(min=1, help="Diameter of the cells in pixels, if the model uses it; measured by default."),
 ]
 TimePoint = Annotated[int | None, typer.Option(help="Time point of a series, from 0.")]
-Channel = Annotated[int | None, typer.Option(help="Channel, from 0.")]
+Channel = Annotated[int | None, typer.Option(help="Channel, from 0; of a picture in colours 0 red, 1 green, 2 blue.")]
 Section = Annotated[int | None, typer.Option(help="Section of a stack, from 0.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace results that are there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]

@@ -19,6 +19,8 @@ Place = tuple[int, ...]
 # Top, left, bottom and right in pixels of the plane as shown; the latter two are outside.
 Region = tuple[int, int, int, int]
 Outline = tuple[tuple[float, float], ...]
+# The channels of an image in colours.
+COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class Selection:
         Polygons (row, column), in pixels of the level's plane: labels lie inside of any; everywhere by default.
     channels
         What is mixed into the picture that the model sees. By default the grey values or colours as they are, and of
-        several channels the first.
+        several channels the first. Those of an image in colours are its red (0), green (1) and blue (2).
 
     Raises
     ------
     AxesError
         If the axes do not fit together.
+    ImageError
+        If a colour is selected that there is not.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it)
@@ -69,6 +73,8 @@ class Selection:
             raise AxesError(f"A plane needs two of the image's axes {self.axes}, not {self.rows} and {self.columns}.")
         if "C" in (self.rows, self.columns):
             raise AxesError("Channels are no direction in space; show Y and X.")
+        if self.rgb and any(channel.index >= len(COLOURS) for channel in self.channels):
+            raise ImageError(f"Colours are {', '.join(COLOURS)}: 0, 1 and 2; choose among them.")
         if unknown := sorted(self.at.keys() - set(self.free)):
             raise AxesError(f"There is no position along {unknown[0]} to choose in an image with axes {self.axes}.")
 
@@ -126,9 +132,9 @@ class Selection:
         return inside
 
     def index(self, place: Place, channel: int = 0, part: tuple[slice, slice] | None = None) -> tuple[int | slice, ...]:
-        """Return where a plane, or a part of it, lies in an array with these axes."""
+        """Return where a plane, or a part of it, lies in an array with these axes; of colours without their axis."""
         rows, columns = part or (slice(None), slice(None))
-        chosen: dict[str, int | slice] = {self.rows: rows, self.columns: columns, "C": channel}
+        chosen: dict[str, int | slice] = {self.rows: rows, self.columns: columns, "C": 0 if self.rgb else channel}
         chosen |= dict(zip(self.free, place, strict=True))
         return tuple(chosen[letter] for letter in self.axes)
 

@@ -107,7 +107,12 @@ class Stack:
             rows = slice(rows.start + inner_rows.start, rows.start + inner_rows.stop)
             columns = slice(columns.start + inner_columns.start, columns.start + inner_columns.stop)
         part = rows, columns
-        return [self.array_of(channel)[self.selection.index(place, channel, part)] for channel in self._channels]
+        chosen = self.selection
+        if chosen.rgb:
+            index = chosen.index(place, 0, part)
+            colours = [self.array[(*index, channel.index)] for channel in chosen.channels]
+            return colours or [self.array[index]]
+        return [self.array_of(channel)[chosen.index(place, channel, part)] for channel in self._channels]
 
     def read(self, place: Place) -> NDArray[np.generic]:
         """Return the selected part of a plane as the model is to see it, (h, w) or (h, w, 3 or 4), rows first.
@@ -123,9 +128,7 @@ class Stack:
     @property
     def mixes(self) -> bool:
         """Whether channels are mixed; otherwise the first one's values are the picture."""
-        chosen = self.selection
-        plain = not chosen.channels or chosen.channels == (Channel(self._channels[0], None),)
-        return not (chosen.rgb or plain)
+        return self.selection.channels not in ((), (Channel(self._channels[0], None),))
 
     def values(self, place: Place, part: Part | None = None) -> list[NDArray[np.generic]]:
         """Return the pixels of the selected part of a plane, or a part of that, of each channel, rows first.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.measure import PixelSize
 from napari_biomedparse.engine.preprocess import ImageError, check_image, check_width
+from napari_biomedparse.engine.selection import COLOURS
 from napari_biomedparse.io.readers import lazy_pixels, open_reader
 from napari_biomedparse.io.reading import ReadError as ReadError
 from napari_biomedparse.io.reading import first_line
@@ -37,7 +38,10 @@ class Picture:
 
 
 class PlaneIndex(NamedTuple):
-    """A plane of a file: time point, channel and section, from 0, each None where the file has just one."""
+    """A plane of a file: time point, channel and section, from 0, each None where the file has just one.
+
+    Of colours ``c`` is 0 for red, 1 for green or 2 for blue, and None for all of them together.
+    """
 
     t: int | None
     c: int | None
@@ -52,7 +56,8 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     path
         Any file that bioio and its installed plug-ins read.
     t, c, z
-        Time point, channel and section, from 0; needed where the file has more than one.
+        Time point, channel and section, from 0; needed where the file has more than one. Of a picture in colours ``c``
+        is 0 for red, 1 for green or 2 for blue, which is read as grey; by default all of them are.
 
     Raises
     ------
@@ -65,8 +70,11 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
         raise ReadError(f"There is no file {path}.")
     image = open_reader(path)
     try:
-        indices = {name: _index(path, image, name, given) for name, given in (("T", t), ("C", c), ("Z", z))}
         colour = "S" in image.dims.order
+        # Which colour, where colours are all the channels there are.
+        own = c if colour and ("C" not in image.dims.order or int(image.dims.C) == 1) else None
+        wanted = (("T", t), ("C", c if own is None else None), ("Z", z))
+        indices = {name: _index(path, image, name, given) for name, given in wanted}
         lazy = lazy_pixels(path, image, "YXS" if colour else "YX", **indices)
         pixels: NDArray[np.generic] = np.asarray(lazy.compute())
         spacing, unit = pixel_sizes(path, image)
@@ -77,6 +85,10 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
         raise ReadError(f"{path} cannot be read: {first_line(error)}") from error
     if pixels.ndim == 3 and pixels.shape[-1] not in (3, 4):
         pixels = pixels[..., 0]
+    if own is not None:
+        if pixels.ndim == 2 or not 0 <= own < len(COLOURS):
+            raise ReadError(f"{path} has no colour {own}: 0 is red, 1 green, 2 blue, in a picture in colours.")
+        pixels = pixels[..., own]
     try:
         check_width(pixels.dtype)
         check_image(pixels)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 from napari_biomedparse.engine.frames import Frames
 from napari_biomedparse.engine.measure_stack import measure_stack, stack_columns
 from napari_biomedparse.engine.recipe import RecipeError
+from napari_biomedparse.engine.selection import COLOURS
 from napari_biomedparse.io.export import FORMATS, export
 from napari_biomedparse.io.result import Export
 from napari_biomedparse.plugin.controller import Controller
@@ -188,7 +189,7 @@ def _channels(result: Result) -> dict[str, Frames]:
     stack = result.findings.stack
     axes = stack.selection.axes
     if stack.selection.rgb:
-        return {name: Frames(stack.array, f"{axes}S", {"S": n}) for n, name in enumerate(("red", "green", "blue"))}
+        return {name: Frames(stack.array, f"{axes}S", {"S": n}) for n, name in enumerate(COLOURS)}
     if stack.apart:
         return {f"c{n}": Frames(stack.array_of(n), axes) for n in range(len(stack.apart))}
     if "C" in axes:

@@ -55,6 +55,8 @@ class Choices:
         Other layers, of a channel each, that are mixed with the image to colours.
     diameter
         Of the cells, in pixels of the level that is parsed; measured if None.
+    colour
+        Of an image in colours, the one that is parsed as a grey image: 0 red, 1 green, 2 blue; all of them if None.
     """
 
     scope: Scope = "slice"
@@ -63,6 +65,7 @@ class Choices:
     window: tuple[float, float] | Literal["layer"] | None = None
     beside: tuple[Image, ...] = ()
     diameter: float | None = None
+    colour: int | None = None
 
 
 def levels_of(layer: Image) -> tuple[Any, ...]:
@@ -248,7 +251,7 @@ def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _channels(layer: Image, axes: Axes, choices: Choices, position: Sequence[int]) -> tuple[Channel, ...]:
     if layer.rgb:
-        return ()
+        return () if choices.colour is None else (Channel(choices.colour, None),)
     window = tuple(map(float, layer.contrast_limits)) if choices.window == "layer" else choices.window
     assert window is None or len(window) == 2
     place = axes.place("C")

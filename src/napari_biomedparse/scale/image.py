@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_biomedparse.engine.object_size import common, telling
-from napari_biomedparse.engine.selection import Place
+from napari_biomedparse.engine.selection import COLOURS, Place
 from napari_biomedparse.io.durable import put, tidy
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock
 from napari_biomedparse.io.partial import clear_beside
@@ -250,8 +250,9 @@ def _placed(sums: Arrays, t: int, z: int, solid: bool) -> Arrays:
 
 def _channels(job: Job) -> tuple[str, ...]:
     """Return names of the channels that are read."""
-    if job.recipe.selection.rgb:
-        return "red", "green", "blue"
-    known = job.image.channels
-    read = [channel.index for channel in job.recipe.selection.channels] or [0]
+    chosen = job.recipe.selection
+    if chosen.rgb and not chosen.channels:
+        return COLOURS
+    known = COLOURS if chosen.rgb else job.image.channels
+    read = [channel.index for channel in chosen.channels] or [0]
     return tuple(known[n] if n < len(known) else f"channel_{n}" for n in read)

@@ -59,7 +59,7 @@ def selection_of(image: OpenedImage, prompts: Sequence[str], channel: int | None
     shapes = [(int(level.shape[y]), int(level.shape[x])) for level in image.levels]
     scales: list[Scale] = [scale_of(prompt) for prompt in prompts] or ["organ", "cell"]
     level = choose_level(shapes, scales, INPUT, pixel)
-    channels = () if channel is None or "C" not in image.axes else (Channel(channel, None),)
+    channels = () if channel is None or not (image.rgb or "C" in image.axes) else (Channel(channel, None),)
     return Selection(image.axes, image.rgb, level=level, channels=channels)
 
 

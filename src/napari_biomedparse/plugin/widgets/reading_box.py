@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from napari_biomedparse.engine.axes import Axes, AxesError
 from napari_biomedparse.engine.preprocess import CT_WINDOWS
+from napari_biomedparse.engine.selection import COLOURS
 from napari_biomedparse.plugin.selecting import Choices, Scope, axes_of
 from napari_biomedparse.plugin.widgets.mixed_layers import MixedLayers
 from napari_biomedparse.plugin.widgets.naming import named
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 SIDE = 128
+# What is offered for an image with an axis of channels, with whether they are mixed, and for one in colours, with which
+# of them is taken for a grey image.
+CHANNELS = (("shown one", False), ("all, mixed to colours", True))
+IN_COLOURS = (("colours as they are", None), *((f"{name}, as grey", n) for n, name in enumerate(COLOURS)))
 
 
 class ReadingBox(QWidget):
@@ -45,8 +51,7 @@ class ReadingBox(QWidget):
         self.note = named(QLabel(), "axes_note", "How the axes were read")
         self.note.setWordWrap(True)
         self.channels = named(QComboBox(), "channels", "Which channels are parsed")
-        self.channels.addItem("shown one", False)
-        self.channels.addItem("all, mixed to colours", True)
+        self._offer(CHANNELS)
         self.beside_list = named(
             MixedLayers(viewer), "mixed", "Other layers that are mixed in as channels, in the colours they are shown in"
         )
@@ -98,7 +103,8 @@ class ReadingBox(QWidget):
         except AxesError as error:
             self.note.setText(str(error))
         place = Axes(self.axes.text()).place("C") if self.axes.text() else None
-        self.channels.setEnabled(place is not None and not layer.rgb)
+        self._offer(IN_COLOURS if layer.rgb else CHANNELS)
+        self.channels.setEnabled(place is not None or layer.rgb)
         self.window_values.setEnabled(not layer.rgb)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
@@ -126,7 +132,13 @@ class ReadingBox(QWidget):
     @property
     def mixed(self) -> bool:
         """Whether channels are mixed to colours."""
-        return self.channels.isEnabled() and bool(self.channels.currentData())
+        return self.channels.isEnabled() and self.channels.currentData() is True
+
+    @property
+    def colour(self) -> int | None:
+        """Which colour of an image in colours is taken for a grey image; None for all."""
+        layer = self._layer
+        return self.channels.currentData() if layer is not None and layer.rgb else None
 
     @property
     def beside(self) -> tuple[Image, ...]:
@@ -155,7 +167,7 @@ class ReadingBox(QWidget):
         AxesError
             If the axes that were typed are none of the image.
         """
-        return Choices(scope, self.chosen_axes, self.mixed, self.window_chosen, self.beside, self.diameter)
+        return Choices(scope, self.chosen_axes, self.mixed, self.window_chosen, self.beside, self.diameter, self.colour)
 
     def show_picture(self, rgb: NDArray[np.uint8] | None) -> None:
         """Show what the model sees, uint8 (h, w, 3); nothing if None."""
@@ -166,6 +178,15 @@ class ReadingBox(QWidget):
         image = QImage(np.ascontiguousarray(rgb).data, width, height, 3 * width, QImage.Format.Format_RGB888)
         ratio, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         self.thumbnail.setPixmap(QPixmap.fromImage(image.copy()).scaled(SIDE, SIDE, ratio, how))
+
+    def _offer(self, choices: Sequence[tuple[str, Any]]) -> None:
+        """Offer what can be done with the channels; of another kind of image, the first is chosen."""
+        if self.channels.itemText(0) == choices[0][0]:
+            return
+        with QSignalBlocker(self.channels):
+            self.channels.clear()
+            for name, value in choices:
+                self.channels.addItem(name, value)
 
     def _on_beside(self) -> None:
         """Take the layers' contrast limits with the first that is ticked, as that is what they look like together."""
@@ -183,7 +204,8 @@ class ReadingBox(QWidget):
         try:
             chosen = self.chosen_axes
             self.note.setText("")
-            self.channels.setEnabled(chosen is not None and chosen.place("C") is not None)
+            in_colours = self._layer is not None and self._layer.rgb
+            self.channels.setEnabled(in_colours or (chosen is not None and chosen.place("C") is not None))
         except AxesError as error:
             self.note.setText(str(error))
         self.changed.emit()

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from skimage.io import imread, imsave
 from skimage.segmentation import find_boundaries
 from typer.testing import CliRunner
 
+from napari_biomedparse import Predictor
 from napari_biomedparse.cli import app
 from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.ontology import find_object
@@ -89,6 +91,34 @@ def test_one_colour_of_a_picture_is_read_as_grey(tmp_path, fluorescence):
         done = run("segment", tmp_path / f"{name}.png", *asked, "--c", 3, "--overwrite")
         assert done.exit_code == 2
         assert f"{name}.png has no " in done.output
+
+
+def test_grey_with_transparency_is_grey(tmp_path, fluorescence):
+    pixels = fluorescence[0][:64, :64]
+    Image.fromarray(np.stack([pixels, np.full_like(pixels, 255)], axis=-1), "LA").save(tmp_path / "grey.png")
+    done = run("segment", tmp_path / "grey.png", "--prompt", "nuclei", "--c", 0, "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried much.\nAnd more.")])
+def test_an_image_that_does_not_fit_in_memory_does_not_stop_the_others(tmp_path, monkeypatch, error):
+    encode = Predictor.encode
+
+    def encode_small(self, image, *arguments, **more):
+        if image.shape[0] > 64:
+            raise error
+        return encode(self, image, *arguments, **more)
+
+    monkeypatch.setattr(Predictor, "encode", encode_small)
+    for name, side in (("large", 80), ("small", 64)):
+        imsave(tmp_path / f"{name}.png", imread(FLUORESCENCE)[:side, :side])
+    files = tmp_path / "large.png", tmp_path / "small.png"
+    done = run("segment", *files, "--prompt", "nuclei", "--coco", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "large.png" in done.stderr
+    assert "use `batch`" in done.stderr
+    assert "And more" not in done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"coco.json", "small_labels.ome.tif"}
 
 
 def test_instances_threshold_units_and_json(tmp_path, fluorescence):

@@ -61,12 +61,31 @@ def test_a_model_that_finds_nothing_is_reported(tiny_model, tmp_path):
     assert "Devices" in done.output
 
 
+def test_what_is_here_is_told_also_where_the_model_does_not_run(tmp_path):
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(b"no weights")
+    done = run("--model", str(path), "--device", "cpu", "--json")
+    facts = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert "damaged.safetensors" in facts["problem"]
+    assert facts["Packages"]["torch"] == version("torch")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--device", "cuda:7"], "no device 'cuda:7'"), (["--model", "big"], "There is no model called 'big'")],
+    [
+        (["--device", "cuda:7"], "no device 'cuda:7' on this machine; it has: cpu"),
+        (["--device", "cpu:x"], "no device 'cpu:x'"),
+        (["--model", "big"], "There is no model called 'big'"),
+    ],
 )
-def test_what_is_not_there_is_one_sentence(monkeypatch, arguments, said):
-    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
+@pytest.mark.parametrize("cards", [0, 2])
+def test_what_is_not_there_is_one_sentence(monkeypatch, arguments, said, cards):
+    # What torch says on a machine with so many GPUs; nothing is computed on them here.
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: cards > 0)
+    monkeypatch.setattr(devices.torch.cuda, "device_count", lambda: cards)
+    monkeypatch.setattr(devices.torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(sys.modules["napari_biomedparse.cli.doctor"], "_devices", dict)
     done = run(*arguments)
     assert done.exit_code == 2
     assert said in done.output

@@ -67,7 +67,14 @@ def looked(shape, sizes):
         zooms.append(search.sample.zoom)
         search.add(np.array(found, float))
     assert search.done
+    # Whoever asks for the size only shows the image as it was settled on.
+    if search.view.zoom is not None:
+        assert zoom_for(search.diameter, CONFIG) == pytest.approx(search.view.zoom)
     return zooms, search.view.zoom
+
+
+def test_where_what_seemed_large_is_nothing_from_further_away_the_size_is_not_known():
+    assert looked((600, 600), [[200], []]) == ([2, pytest.approx(0.25 / 2**0.5 * 2**0.5)], 2)
 
 
 def test_ordinary_and_small_cells_are_looked_at_once():
@@ -191,3 +198,34 @@ def test_a_plane_that_cannot_be_parsed_spoils_nothing_before_its_turn(predictor,
     with pytest.raises(ImageError, match="NaN"):
         seen.extend(event.place for event in events if isinstance(event, Seen))
     assert seen == [(0,), (1,)]
+
+
+class Damaged:
+    """Planes that are read lazily from a file, one of which is damaged."""
+
+    def __init__(self, pixels, count, damaged):
+        self.pixels, self.damaged, self.read = pixels, damaged, []
+        self.shape, self.dtype = (count, *pixels.shape), pixels.dtype
+
+    def __getitem__(self, index):
+        self.read.append(index[0])
+        if index[0] == self.damaged:
+            raise OSError("a part of the file is damaged")
+        return self.pixels[index[1:]]
+
+
+def test_a_plane_that_cannot_be_read_spoils_nothing_before_its_turn(predictor, fluorescence):
+    planes = Damaged(fluorescence[0][:150, :150], 6, 5)
+    stack = Stack((planes,), Selection("ZYX"))
+    assert (5,) in telling(stack.places())
+    events, seen = look(predictor, stack, Recipe(stack.selection, ("nuclei",)), stack.places()), []
+    with pytest.raises(OSError, match="damaged"):
+        seen.extend(event.place for event in events if isinstance(event, Seen))
+    assert seen == [(n,) for n in range(5)]
+
+
+def test_planes_are_not_read_to_measure_what_has_no_size(predictor, fluorescence):
+    planes = Damaged(fluorescence[0][:64, :64], 4, None)
+    stack = Stack((planes,), Selection("ZYX"))
+    list(look(predictor, stack, Recipe(stack.selection, ("left lung",)), stack.places()))
+    assert planes.read == [0, 1, 2, 3]

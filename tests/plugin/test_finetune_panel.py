@@ -233,6 +233,16 @@ def test_of_a_result_only_the_channel_and_the_part_that_were_parsed_are_read(vie
     assert numbers.sum() == 201
 
 
+def test_of_a_result_on_one_colour_that_colour_is_learned_from(viewer, rng):
+    picture = viewer.add_image(rng.integers(0, 255, (20, 30, 3), np.uint8), rgb=True)
+    selection = Selection("YX", rgb=True, channels=(Channel(1, None),))
+    told = {METADATA_KEY: {"recipe": Recipe(selection, ("nuclei",)).as_json()}}
+    labels = viewer.add_labels(np.ones((20, 30), np.uint16), metadata=told)
+    ((pixels, numbers),) = labelled_planes(viewer, picture, labels)
+    np.testing.assert_array_equal(pixels, picture.data[..., 1])
+    assert numbers.all()
+
+
 def test_planes_of_a_stack_and_of_colours_are_copied(viewer, rng):
     stack = rng.integers(0, 255, (50, 2, 8, 9), np.uint8)
     numbers = np.zeros(stack.shape, np.uint8)

@@ -46,6 +46,23 @@ def test_what_it_takes_is_said_beforehand(tmp_path, cells):
     assert "Workers" not in again.stdout
 
 
+def test_another_channel_is_another_question(tmp_path, fluorescence):
+    pixels = fluorescence[0][60:156, 100:200]
+    colours = np.zeros((*pixels.shape, 3), np.uint8)
+    colours[..., 1] = pixels
+    file = write_tiff(tmp_path / "colours.tif", colours, "YXS")
+    grey = write_tiff(tmp_path / "grey.tif", pixels)
+    asked = ["--prompt", "nuclei", "--output", tmp_path / "out", "--c"]
+    assert batch(file, *asked, 1).exit_code == 0
+    assert labels_in(tmp_path / "out", "colours").any()
+    refused = batch(file, *asked, 0)
+    assert refused.exit_code == 2
+    assert "results of another question" in refused.output
+    one = batch(grey, *asked, 1)
+    assert one.exit_code == 2
+    assert "one channel only" in one.output
+
+
 def labels_in(folder, name):
     store = LabelStore.open(folder / f"{name}.ome.zarr")
     assert store.finished

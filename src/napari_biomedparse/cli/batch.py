@@ -56,14 +56,14 @@ def batch(
         if recipe is None:
             if prompt:
                 check_prompts(prompt)
-            asked = _recipe(prompt or [], modality, diameter, model, threshold, presence, instances, link)
+            asked = _recipe(prompt or [], modality, diameter, model, threshold, presence, instances, link, c)
         else:
             text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
             asked = Recipe.from_json(text)
             selection = asked.selection
         asked = with_weights(asked)
         output = output.resolve()
-        jobs, unread = jobs_of(images, asked, output, device, selection, c, int(memory * 2**30))
+        jobs, unread = jobs_of(images, asked, output, device, selection, int(memory * 2**30))
         outcomes: list[Outcome] = []
         if jobs:
             claim(output, asked)
@@ -93,14 +93,18 @@ def _recipe(
     presence: float,
     instances: bool,
     link: bool,
+    channel: int | None,
 ) -> Recipe:
+    from napari_biomedparse.engine.channels import Channel as Chosen
     from napari_biomedparse.engine.paint import Paint
     from napari_biomedparse.engine.recipe import Recipe
     from napari_biomedparse.engine.selection import Selection
 
     paint = Paint(threshold, presence=presence, instances=instances)
     asked = tuple(dict.fromkeys(prompts))
-    return Recipe(Selection("YX"), asked, modality, model, paint=paint, link=link, diameter=diameter)
+    # What else is selected depends on the image.
+    chosen = Selection("YX", channels=() if channel is None else (Chosen(channel, None),))
+    return Recipe(chosen, asked, modality, model, paint=paint, link=link, diameter=diameter)
 
 
 def _pool(jobs: Sequence[Job], workers: int, scheduler: str | None) -> AbstractContextManager[Pool]:

@@ -69,6 +69,8 @@ def run_over(
     tuple
         The summaries, and whether an image failed.
     """
+    from napari_biomedparse.io.reading import first_line
+
     summaries: list[dict[str, Any]] = []
     failed = False
     with progress_bar(quiet) as bar:
@@ -78,6 +80,12 @@ def run_over(
                 summaries.append(run(path, partial(_show_step, bar, task)))
             except (ValueError, OSError) as error:
                 fail(error)
+                failed = True
+            except (MemoryError, RuntimeError) as error:
+                # What torch raises where a device has not enough memory, or fails, is a RuntimeError.
+                fail(
+                    f"{path}: {first_line(error)}. If it is memory, use `batch`, another --device, or a smaller image."
+                )
                 failed = True
     return summaries, failed
 

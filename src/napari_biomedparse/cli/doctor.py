@@ -32,6 +32,10 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Tell versions, devices, models and readers, and try a model on a sample image: to begin with, and for reports."""
+    from napari_biomedparse.engine.device import choose_device
+    from napari_biomedparse.io.reading import first_line
+    from napari_biomedparse.weights.locate import find
+
     with clear_errors():
         facts: Facts = {
             "Program": _program(),
@@ -40,7 +44,12 @@ def doctor(
             "Devices": _devices(),
             "Models": _models(),
         }
+        choose_device(device)
+        find(model)
+    try:
         facts["Test"], problem = _test(model, device)
+    except Exception as error:  # whatever it is, it is what is looked for here
+        facts["Test"], problem = {}, f"The model {model} does not run on {device}: {first_line(error).rstrip('.')}."
     if as_json:
         typer.echo(json.dumps(facts | {"problem": problem}, ensure_ascii=False))
     else:
@@ -77,6 +86,7 @@ def _devices() -> dict[str, str]:
     import torch
 
     from napari_biomedparse.engine.device import choose_device, usable_precisions
+    from napari_biomedparse.io.reading import first_line
 
     there = [torch.device("cpu")]
     there += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
@@ -85,10 +95,13 @@ def _devices() -> dict[str, str]:
     described = {}
     for device in there:
         name = f"{torch.get_num_threads()} threads" if device.type == "cpu" else device.type
-        if device.type == "cuda":
-            free, total = torch.cuda.mem_get_info(device)
-            name = f"{torch.cuda.get_device_name(device)}, {free >> 20} of {total >> 20} MiB free"
-        described[str(device)] = f"{name}; {', '.join(usable_precisions(device))}"
+        try:
+            if device.type == "cuda":
+                free, total = torch.cuda.mem_get_info(device)
+                name = f"{torch.cuda.get_device_name(device)}, {free >> 20} of {total >> 20} MiB free"
+            described[str(device)] = f"{name}; {', '.join(usable_precisions(device))}"
+        except RuntimeError as error:
+            described[str(device)] = f"fails: {first_line(error)}"
     return described | {"auto": str(choose_device("auto"))}
 
 

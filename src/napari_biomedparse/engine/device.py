@@ -22,11 +22,17 @@ def choose_device(name: str = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, available in there.items() if available))
-    kind = name.partition(":")[0]
-    if not there.get(kind, False):
-        usable = ", ".join(kind for kind, available in there.items() if available)
-        raise ValueError(f"There is no device {name!r} on this machine; it has: {usable}.")
-    return torch.device(name)
+    try:
+        chosen = torch.device(name)
+    except RuntimeError:
+        chosen = None
+    if chosen is not None and there.get(chosen.type, False):
+        count = torch.cuda.device_count() if chosen.type == "cuda" else 1
+        if (chosen.index or 0) < count:
+            return chosen
+    usable = [kind for kind, available in there.items() if available and kind != "cuda"]
+    usable += [f"cuda:{n}" for n in range(torch.cuda.device_count() if there["cuda"] else 0)]
+    raise ValueError(f"There is no device {name!r} on this machine; it has: {', '.join(usable)}.")
 
 
 def usable_precisions(device: torch.device) -> list[Precision]:

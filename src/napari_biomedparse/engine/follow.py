@@ -15,10 +15,10 @@ from napari_biomedparse.engine.kept import KeptMask, keep
 from napari_biomedparse.engine.link import Linker
 from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.paint import Paint, PaintedPlane, outcomes, paint_plane
-from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import Outcome
 from napari_biomedparse.engine.selection import Place
+from napari_biomedparse.engine.sizing import measure
 from napari_biomedparse.engine.stack import Stack
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ def look(
             prompts: Sequence[str] = predictor.table.lists[modality]
         else:
             prompts = recipe.prompts
-        if number == 0 and diameter is None and len(stack.places()) > 1:
-            diameter = yield from _measure(predictor, stack, recipe, prompts, Progress(0, len(places)))
+        sized = predictor.sized(prompts, recipe.modality) if number == 0 else None
+        if sized and diameter is None and len(stack.places()) > 1:
+            diameter = yield from _measure(predictor, stack, sized, Progress(0, len(places)))
             image = replace(image, diameter=diameter)
         steps = predictor.steps(image, prompts, modality=recipe.modality, near=near)
         told, pause = monotonic(), every or 0.0
@@ -126,17 +127,17 @@ def look(
 
 
 def _measure(
-    predictor: Predictor, stack: Stack, recipe: Recipe, prompts: Sequence[str], progress: Progress
+    predictor: Predictor, stack: Stack, name: str, progress: Progress
 ) -> Generator[Progress, None, float | None]:
-    """Measure cells on a few planes of a stack; yields the progress there is after each step."""
+    """Measure an object on a few planes of a stack; yields the progress there is after each step."""
     found = []
     for place in telling(stack.places()):
         try:
             image = predictor.encode(stack.read(place), scales=())
-        except ImageError:
-            # It is refused when its turn comes; what is found before that is kept.
+        except Exception:  # each format's reader has exceptions of its own
+            # It fails again when its turn comes; what is found before that is kept.
             continue
-        measuring = predictor.measuring(image, prompts, recipe.modality)
+        measuring = measure(predictor.encoder, image, name)
         while True:
             try:
                 next(measuring)

@@ -114,8 +114,8 @@ class SizeSearch:
         now, known = self.view.zoom, typical_diameter(found)
         assert now is not None
         if known is None and self._looked:
-            # Nor are there larger ones.
-            self.view, self.done = self._usual, True
+            # Nor are there larger ones, or what seemed to be some is none.
+            self.view, self.diameter, self.done = self._usual, None, True
             return
         self._looked = True
         if known is None:

@@ -374,19 +374,14 @@ class Predictor:
                 return
             yield Step(0, expected, nothing)
 
-    def measuring(
-        self, image: EncodedImage, prompts: Sequence[str], modality: str | None = None
-    ) -> Generator[None, None, float | None]:
-        """Measure the cells in an image that the prompts ask for, one batch of tiles at a time.
+    def sized(self, prompts: Sequence[str], modality: str | None = None) -> str | None:
+        """Return the name of what is asked for whose size decides how an image is shown; None if that is nothing.
 
-        Returns their diameter in pixels, to half an octave, which other images of such cells can be encoded with; None
-        if there are none, or the model was not trained to see what is asked for in one size.
+        Its diameter, :func:`~.sizing.measure`, is what other images of such objects can be encoded with.
         """
         words = words_for(prompts, modality, self.table)
-        for question in self.questions([word for prompt in prompts for word in words[prompt]]):
-            if question.sized:
-                return (yield from measure(self.encoder, image, question.sized))
-        return None
+        questions = self.questions([word for prompt in prompts for word in words[prompt]])
+        return next((question.sized for question in questions if question.sized), None)
 
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Group prompts by the view of an image that suits their objects."""

@@ -72,7 +72,8 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     try:
         colour = "S" in image.dims.order
         # Which colour, where colours are all the channels there are.
-        own = c if colour and ("C" not in image.dims.order or int(image.dims.C) == 1) else None
+        samples = int(image.dims.S) if colour and ("C" not in image.dims.order or int(image.dims.C) == 1) else 0
+        own = c if samples > 2 else None
         wanted = (("T", t), ("C", c if own is None else None), ("Z", z))
         indices = {name: _index(path, image, name, given) for name, given in wanted}
         lazy = lazy_pixels(path, image, "YXS" if colour else "YX", **indices)
@@ -86,8 +87,8 @@ def read_picture(path: Path, t: int | None = None, c: int | None = None, z: int 
     if pixels.ndim == 3 and pixels.shape[-1] not in (3, 4):
         pixels = pixels[..., 0]
     if own is not None:
-        if pixels.ndim == 2 or not 0 <= own < len(COLOURS):
-            raise ReadError(f"{path} has no colour {own}: 0 is red, 1 green, 2 blue, in a picture in colours.")
+        if not 0 <= own < len(COLOURS):
+            raise ReadError(f"{path} has no colour {own}: 0 is red, 1 green, 2 blue.")
         pixels = pixels[..., own]
     try:
         check_width(pixels.dtype)

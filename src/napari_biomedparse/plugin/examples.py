@@ -65,7 +65,7 @@ def labelled_planes(viewer: ViewerModel, image: Image, labels: Labels, beside: C
         planes = _as_parsed(part, whole, values)
     if not planes:
         raise ValueError(f"Nothing is labelled in {labels.name!r}; paint some objects first.")
-    return [(plane[..., :3] if image.rgb else plane, numbers) for plane, numbers in planes]
+    return [(plane[..., :3] if plane.ndim == 3 else plane, numbers) for plane, numbers in planes]
 
 
 def _level(image: Image, shape: tuple[int, ...], labels_name: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_biomedparse.engine.channels import Channel
+from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
 from napari_biomedparse.engine.stack import Stack, choose_level
@@ -40,7 +41,7 @@ def with_weights(recipe: Recipe) -> Recipe:
     return replace(recipe, weights=digest)
 
 
-def selection_of(image: OpenedImage, prompts: Sequence[str], channel: int | None = None) -> Selection:
+def selection_of(image: OpenedImage, prompts: Sequence[str], channels: tuple[Channel, ...] = ()) -> Selection:
     """Return all planes of an image, on the level of its pyramid that suits what is looked for.
 
     Parameters
@@ -49,8 +50,13 @@ def selection_of(image: OpenedImage, prompts: Sequence[str], channel: int | None
         The image.
     prompts
         What is looked for; everything if there is none.
-    channel
-        Which of several channels; the first by default.
+    channels
+        Which of several channels; the first by default, of an image in colours all.
+
+    Raises
+    ------
+    ImageError
+        If there is only one channel, and another is wanted.
     """
     side = image.spacing.get("Y")
     unit = UNITS.get(short_unit(image.unit)) if image.unit else None
@@ -59,7 +65,10 @@ def selection_of(image: OpenedImage, prompts: Sequence[str], channel: int | None
     shapes = [(int(level.shape[y]), int(level.shape[x])) for level in image.levels]
     scales: list[Scale] = [scale_of(prompt) for prompt in prompts] or ["organ", "cell"]
     level = choose_level(shapes, scales, INPUT, pixel)
-    channels = () if channel is None or not (image.rgb or "C" in image.axes) else (Channel(channel, None),)
+    if not (image.rgb or "C" in image.axes):
+        if any(channel.index for channel in channels):
+            raise ImageError(f"{image.path} has one channel only; leave out --c, or choose 0.")
+        channels = ()
     return Selection(image.axes, image.rgb, level=level, channels=channels)
 
 
@@ -69,7 +78,6 @@ def jobs_of(
     folder: Path,
     device: str,
     selection: Selection | None = None,
-    channel: int | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> tuple[list[Job], list[tuple[Path, Exception]]]:
     """Return a job for each scene of each file, and the files that cannot be opened, with the reason.
@@ -79,15 +87,13 @@ def jobs_of(
     paths
         Images.
     recipe
-        The question; its selection does not count.
+        The question.
     folder
         Where results go.
     device
         As for :class:`~napari_biomedparse.Predictor`.
     selection
-        What of each image is parsed, as a recipe says it; everything by default.
-    channel
-        Which of several channels; the first by default.
+        What of each image is parsed; by default everything of the channels that the recipe selects.
     block_bytes
         What the pixels of a block may take in a worker.
 
@@ -105,7 +111,7 @@ def jobs_of(
             several: Sequence[str | None] = found if len(found) > 1 else [None]
             for scene in several:
                 image = open_image(path, scene)
-                chosen = selection or selection_of(image, recipe.prompts, channel)
+                chosen = selection or selection_of(image, recipe.prompts, recipe.selection.channels)
                 name = name_of(path, scene)
                 if name in names:
                     raise StudyError(

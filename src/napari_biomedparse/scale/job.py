@@ -46,7 +46,7 @@ class Job:
     modality
         Kind of image; None where it is not known.
     sized
-        Whether something is asked for whose size decides how the image is shown, and is not known.
+        Name of what is asked for whose size decides how the image is shown, and is not known; empty if there is none.
     diameter
         Of the cells in pixels; None if that is to be measured.
     grid
@@ -65,7 +65,7 @@ class Job:
     pixels: int = 0
     prompts: tuple[str, ...] = ()
     modality: str | None = None
-    sized: bool = False
+    sized: str = ""
     diameter: float | None = None
     grid: Grid = field(default=Grid((1, 1), 1))
     preview: bool = False

@@ -14,7 +14,7 @@ from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.prompts import unite, words_for
 from napari_biomedparse.engine.results import ObjectMask, overlap
 from napari_biomedparse.engine.selection import Place
-from napari_biomedparse.engine.sizing import sizes
+from napari_biomedparse.engine.sizing import measure, sizes
 from napari_biomedparse.engine.stack import Part, Stack
 from napari_biomedparse.engine.survey import Survey
 from napari_biomedparse.engine.tiling import Tile
@@ -46,11 +46,9 @@ def look_at_plane(
     return Looked((yield from predictor.steps(image, prompts, modality=modality)), image.rgb)
 
 
-def measure_plane(
-    predictor: Predictor, stack: Stack, place: Place, prompts: Sequence[str], modality: str | None
-) -> float | None:
-    """Return the diameter of cells on a whole plane, as :meth:`Predictor.measuring` finds it."""
-    measuring = predictor.measuring(predictor.encode(stack.read(place), scales=()), prompts, modality)
+def measure_plane(predictor: Predictor, stack: Stack, place: Place, name: str) -> float | None:
+    """Return the diameter in pixels of an object on a whole plane; None if it is not there."""
+    measuring = measure(predictor.encoder, predictor.encode(stack.read(place), scales=()), name)
     while True:
         try:
             next(measuring)
@@ -59,13 +57,8 @@ def measure_plane(
             return found
 
 
-def measure_tiles(
-    predictor: Predictor, stack: Stack, place: Place, prompts: Sequence[str], modality: str | None, survey: Survey
-) -> float | None:
+def measure_tiles(predictor: Predictor, stack: Stack, place: Place, name: str, survey: Survey) -> float | None:
     """Do :func:`measure_plane` for a plane that is too large to be held: only those tiles are read that tell."""
-    words = words_for(prompts, modality, predictor.table)
-    questions = predictor.questions([word for prompt in prompts for word in words[prompt]])
-    name = next(question.sized for question in questions if question.sized)
     search = SizeSearch(stack.plane_shape, predictor.model.config)
     while not search.done:
         found = []

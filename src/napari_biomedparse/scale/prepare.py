@@ -53,7 +53,7 @@ def prepare(job: Job) -> None:
     stride = stride_of(predictor.model.config, [scale_of(word) for word in asked])
     grid = Grid.plan(shape, len(asked), stride, job.block_bytes)
     known = None if modality is None else known_modality(predictor, modality)
-    sized = recipe.diameter is None and any(question.sized for question in predictor.questions(asked))
+    sized = "" if recipe.diameter is not None else predictor.sized(prompts, recipe.modality) or ""
     plan = {"prompts": prompts, "modality": known, "sized": sized, "side": grid.side, "shape": grid.shape}
     job.scratch.put("prepare", "plan", {"plan": np.array(json.dumps(plan))})
 

@@ -49,7 +49,7 @@ def measure(job: Job, place: Place) -> None:
     """Learn how large cells are on a plane."""
     key = key_of(place)
     if job.scratch.find("size", key) is None:
-        asked = job.predictor, job.stack, place, job.prompts, job.recipe.modality
+        asked = job.predictor, job.stack, place, job.sized
         with dask.config.set(scheduler="synchronous"):
             found = measure_plane(*asked) if job.whole else measure_tiles(*asked, _surveyed(job, place))
         job.scratch.put("size", key, {"diameter": np.array(math.nan if found is None else found)})

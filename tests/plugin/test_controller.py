@@ -10,8 +10,8 @@ from napari_biomedparse import Recipe, follow
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.plugin import controller as controller_module
-from napari_biomedparse.plugin.controller import Output
 from napari_biomedparse.plugin.layers import METADATA_KEY, recipe_of
+from napari_biomedparse.plugin.result import Output
 from napari_biomedparse.plugin.selecting import Choices
 from tests.plugin.directly import Direct, Now
 

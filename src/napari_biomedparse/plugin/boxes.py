@@ -59,7 +59,7 @@ class BoxLayer:
     """
 
     def __init__(self, result: Result) -> None:
-        self._result = result
+        self.result = result
         stack = result.findings.stack
         self.layer = Shapes(
             ndim=result.image.ndim,
@@ -71,8 +71,8 @@ class BoxLayer:
     def draw(self, boxes: Sequence[Boxed]) -> None:
         """Replace the rectangles."""
         self.layer.data = []
-        colours = self._result.colours
-        stack = self._result.findings.stack
+        colours = self.result.colours
+        stack = self.result.findings.stack
         rows_part, columns_part = stack.selection.part(stack.shape)
         top, left = rows_part.start, columns_part.start
         if boxes:
@@ -93,14 +93,14 @@ class BoxLayer:
     def add_to(self, viewer: ViewerModel) -> Shapes:
         """Show the layer right above the labels; what is selected stays so, as the labels are what is worked with."""
         active = viewer.layers.selection.active
-        labels = [entry.layer for entry in self._result.layers.values() if entry.layer in viewer.layers]
-        place_above(viewer, self.layer, max(labels, key=viewer.layers.index) if labels else self._result.image)
+        labels = [entry.layer for entry in self.result.layers.values() if entry.layer in viewer.layers]
+        place_above(viewer, self.layer, max(labels, key=viewer.layers.index) if labels else self.result.image)
         viewer.layers.selection.active = active
         return self.layer
 
     def _corners(self, entry: Boxed, top: int, left: int) -> NDArray[np.float64]:
         """Return a box's corners in the layer's data, (4, ndim)."""
-        selection = self._result.findings.stack.selection
+        selection = self.result.findings.stack.selection
         at = dict(zip(selection.free, entry.place, strict=True))
         corners = np.empty((4, len(selection.axes)))
         for axis, letter in enumerate(selection.axes):

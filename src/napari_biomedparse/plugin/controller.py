@@ -16,12 +16,11 @@ from napari_biomedparse.engine.recognition import LIMIT
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.engine.stack import Stack
-from napari_biomedparse.ontology.palette import PaletteKind
 from napari_biomedparse.plugin.counting import measure_of, table_of
 from napari_biomedparse.plugin.mixing import Joined, common_path, find_in_file, recorded, source_of, stack_again
 from napari_biomedparse.plugin.painting import Painted, paint_all, paint_plane_of
 from napari_biomedparse.plugin.planning import Pace, nearest_first, shown_place, stack_of, visible_middle
-from napari_biomedparse.plugin.result import Result, Review
+from napari_biomedparse.plugin.result import Output, Result, Review
 from napari_biomedparse.plugin.rows import ResultRow
 from napari_biomedparse.plugin.selecting import Choices
 from napari_biomedparse.plugin.sentence import sentence_of
@@ -35,25 +34,6 @@ if TYPE_CHECKING:
 
 # Seconds after which the part of a plane that is finished is shown.
 PREVIEW = 1.5
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a run's result looks like.
-
-    Parameters
-    ----------
-    one_layer_each
-        A labels layer per prompt, in which objects may overlap.
-    palette
-        Colours of the ontology, or ones that colour-blind eyes tell apart.
-    link
-        Whether separate objects keep their number over z and t.
-    """
-
-    one_layer_each: bool = False
-    palette: PaletteKind = "ontology"
-    link: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,6 +66,8 @@ class Controller:
     said = Signal(str, bool)
     # The current result, its rows or its looks have changed; None if there is none.
     changed = Signal(object)
+    # A result was taken away on purpose.
+    undone = Signal(object)
 
     def __init__(self, viewer: ViewerModel, session: Session, start: StartWork) -> None:
         self._viewer, self._session, self._start = viewer, session, start
@@ -189,8 +171,9 @@ class Controller:
             self.refuse("There is no run to undo.")
             return
         self.cancel()
-        self._results.remove(result)
+        self._stop_painting()
         result.remove(self._viewer)
+        self.undone.emit(result)
         if self.result is not None and self.result.image is result.image:
             self.result.set_visible(True)
         self.said.emit("The last run is undone.", False)
@@ -263,9 +246,7 @@ class Controller:
     def leave(self) -> None:
         """Stop all work; for when the window goes away."""
         self._drop_run()
-        if self._painter is not None:
-            self._painter.quit()
-            self._painter = None
+        self._stop_painting()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 
     def _begin(self, layer: Image, stack: Stack, recipe: Recipe, beside: tuple[Image, ...]) -> None:
@@ -345,15 +326,15 @@ class Controller:
             self.said.emit(f"{sentence_of(result, result.rows(measure))} ({seconds:.1f} s)", False)
         self.ended.emit()
         # Planes that were finished before the settings were changed still have the old ones.
-        if result.layers and result.recipe.paint != self._painted_first:
+        # Of a run that broke off, objects were not linked and measured yet.
+        if result.layers and (failure is not None or result.recipe.paint != self._painted_first):
             self._repaint(result)
         elif failure is None:
             self._settled = result, result.recipe
 
     def _repaint(self, result: Result) -> None:
         """Paint all planes anew in the background; what was being painted before comes to nothing."""
-        if self._painter is not None:
-            self._painter.quit()
+        self._stop_painting()
         recipe, shown = result.recipe, self._shown(result)
 
         def work() -> Generator[Any, None, None]:
@@ -369,6 +350,11 @@ class Controller:
 
         self._painter = self._start(work, lambda event: self._on_event(result, event), ended)
 
+    def _stop_painting(self) -> None:
+        if self._painter is not None:
+            self._painter.quit()
+            self._painter = None
+
     def _shown(self, result: Result) -> Place | None:
         """Return the plane of a result that the viewer shows, None if it shows none."""
         place = shown_place(self._viewer, result.findings.stack, result.image)
@@ -376,6 +362,8 @@ class Controller:
 
     def _stop(self, sentence: str) -> None:
         self._drop_run()
+        # What is finished stays, linked and measured.
+        self.settle()
         self.said.emit(sentence, False)
         self.ended.emit()
 
@@ -394,5 +382,10 @@ class Controller:
     def _on_removed(self, event: Any) -> None:
         if any(event.value is source for source in self._sources):
             self._stop(f"Stopped: {event.value.name} was deleted while it was parsed.")
+        there = [result for result in self._results if result.shown_in(self._viewer)]
         if any(event.value is entry.layer for result in self._results for entry in result.layers.values()):
+            # Findings are large: those without a layer are let go.
+            self._results = there
+            if self._settled is not None and self._settled[0] not in there:
+                self._settled = None
             self.changed.emit(self.result)

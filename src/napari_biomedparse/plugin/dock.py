@@ -13,9 +13,10 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrol
 from napari_biomedparse.engine.session import shared_session
 from napari_biomedparse.ontology import published_vocabulary
 from napari_biomedparse.plugin.activity import Activity
-from napari_biomedparse.plugin.controller import Controller, Output
+from napari_biomedparse.plugin.controller import Controller
 from napari_biomedparse.plugin.layers import settle_cursor
 from napari_biomedparse.plugin.planning import picture
+from napari_biomedparse.plugin.result import Output
 from napari_biomedparse.plugin.result_actions import ResultActions
 from napari_biomedparse.plugin.selecting import Choices
 from napari_biomedparse.plugin.settings import Settings, load, save
@@ -23,6 +24,7 @@ from napari_biomedparse.plugin.to_disk import ToDisk
 from napari_biomedparse.plugin.widgets.actions_box import ActionsBox
 from napari_biomedparse.plugin.widgets.boxes_switch import BoxesSwitch
 from napari_biomedparse.plugin.widgets.disk_box import DiskBox
+from napari_biomedparse.plugin.widgets.estimate_line import EstimateLine
 from napari_biomedparse.plugin.widgets.finetune_panel import FinetunePanel
 from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
 from napari_biomedparse.plugin.widgets.looks_box import LooksBox
@@ -80,8 +82,7 @@ class ParseDock(QWidget):
         self.image = named(ImageChooser(viewer), "image", "Image layer to parse")
         self.modality = named(ModalityChooser(), "modality", "Kind of image; guessed if left at Auto")
         self.scope = named(ScopeChooser(), "scope", "What of the image is parsed")
-        self.estimate = named(QLabel(), "estimate", "What a run has to do")
-        self.estimate.setWordWrap(True)
+        self.estimate = named(EstimateLine(viewer, self._plan), "estimate", "What a run has to do")
         self.chips = PromptChips()
         self.prompt = named(self.chips.line, "prompt", "What to look for")
         self.parse = named(QPushButton("Parse"), "parse", "Find the objects that the words name (Enter)")
@@ -166,10 +167,12 @@ class ParseDock(QWidget):
         control.changed.connect(self._on_changed)
         # Until then there were only those of what had been found when the first labels came up.
         control.ended.connect(self.boxes.refresh)
+        control.ended.connect(self.finetune.prefill)
+        control.undone.connect(self.boxes.remove)
         self.actions.said.connect(self._say)
         self.parse.clicked.connect(self._start)
         self.chips.submitted.connect(self._start)
-        self.chips.changed.connect(self._plan)
+        self.chips.changed.connect(self.estimate.refresh)
         self.recognize.clicked.connect(self._start_recognizing)
         self.disk.run.clicked.connect(self._start_to_disk)
         self.cancel.clicked.connect(self._cancel)
@@ -191,7 +194,7 @@ class ParseDock(QWidget):
         self.image.currentIndexChanged.connect(lambda _index: self._change_image())
         self.modality.currentIndexChanged.connect(lambda _index: self.chips.set_modality(self.modality.modality))
         for signal in (self.scope.currentIndexChanged, self.reading.changed):
-            signal.connect(lambda *_: self._plan())
+            signal.connect(lambda *_: self.estimate.refresh())
         self.reading.changed.connect(self._look)
         self._reading_section.toggled.connect(self._look)
         self._viewer.dims.events.current_step.connect(self._look)
@@ -271,20 +274,18 @@ class ParseDock(QWidget):
 
     def _change_image(self) -> None:
         self.reading.follow(self.image.layer)
-        self._plan()
+        self.estimate.refresh()
         self._look()
         self._refresh()
 
-    def _plan(self) -> None:
-        """Say what a run has to do."""
+    def _plan(self) -> str:
+        """Return what a run has to do."""
         try:
             plan = self.controller.plan(self.image.layer, self.chips.prompts, self._choices())
         except ValueError as error:
             plan = str(error)
         note = self.reading.note.text()
-        plan = "\n".join(filter(None, [plan, note if note != plan else ""]))
-        self.estimate.setText(plan)
-        self.estimate.setVisible(bool(plan))
+        return "\n".join(filter(None, [plan, note if note != plan else ""]))
 
     def _look(self, _event: Any = None) -> None:
         """Show what the model sees, if anybody is looking."""
@@ -312,7 +313,7 @@ class ParseDock(QWidget):
     def _on_ended(self) -> None:
         self.progress.rest()
         self._activity.end()
-        self._plan()
+        self.estimate.refresh()
         self._refresh()
 
     def _on_changed(self, result: Any) -> None:
@@ -392,6 +393,7 @@ class ParseDock(QWidget):
         self.to_disk.leave()
         self.boxes.stop()
         self._on_ended()
+        self.estimate.leave()
         self._viewer.dims.events.current_step.disconnect(self._look)
         self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         self.finetune.leave()

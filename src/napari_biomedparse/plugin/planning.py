@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_biomedparse.engine.preprocess import to_rgb
-from napari_biomedparse.engine.selection import Place
+from napari_biomedparse.engine.selection import COLOURS, Place
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.ontology import Scale, scale_of
 from napari_biomedparse.plugin.mixing import in_order, mixed_stack
@@ -110,6 +110,8 @@ class Pace:
         rows, columns = stack.selection.part(stack.shape)
         height, width, planes = rows.stop - rows.start, columns.stop - columns.start, len(stack.places())
         text = f"{planes} plane{'s' if planes > 1 else ''} of {width} x {height}"
+        if stack.selection.rgb and stack.selection.channels:
+            text += f", {' and '.join(COLOURS[channel.index] for channel in stack.selection.channels)} alone"
         if self._per_pixel:
             text += f", {_duration(self._per_pixel * planes * height * width)}"
         return text

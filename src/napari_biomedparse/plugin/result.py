@@ -24,6 +24,25 @@ if TYPE_CHECKING:
 Review = Literal["accepted", "rejected"]
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a run's result looks like.
+
+    Parameters
+    ----------
+    one_layer_each
+        A labels layer per prompt, in which objects may overlap.
+    palette
+        Colours of the ontology, or ones that colour-blind eyes tell apart.
+    link
+        Whether separate objects keep their number over z and t.
+    """
+
+    one_layer_each: bool = False
+    palette: PaletteKind = "ontology"
+    link: bool = True
+
+
 @dataclass(eq=False)
 class Result:
     """What a run found, and where it is shown.

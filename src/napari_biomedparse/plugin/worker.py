@@ -42,18 +42,34 @@ class StartWork(Protocol):
 
 
 class _ThreadJob:
-    """A worker whose words are not passed on any more once it was told to quit."""
+    """A worker whose words are not passed on any more once it was told to quit.
+
+    Qt keeps what is connected to a worker for longer than the work lasts; what listens here, and all that it knows, is
+    let go with the end.
+    """
 
     def __init__(self, work: Work, seen: Callable[[Any], None], ended: Callable[[Failure | None], None]) -> None:
-        self._quit = False
+        self._seen: Callable[[Any], None] | None = seen
+        self._ended: Callable[[Failure | None], None] | None = ended
         self._worker: GeneratorWorker = _guarded(work)
-        self._worker.yielded.connect(lambda event: None if self._quit else seen(event))
-        self._worker.returned.connect(lambda outcome: None if self._quit else ended(outcome))
+        # Functions, which keep this job: of a method's object PySide would not, and be called when it is gone.
+        self._worker.yielded.connect(lambda event: self._on_yielded(event))
+        self._worker.returned.connect(lambda outcome: self._on_returned(outcome))
         self._worker.start()
 
     def quit(self) -> None:
-        self._quit = True
+        self._seen = self._ended = None
         self._worker.quit()
+
+    def _on_yielded(self, event: Any) -> None:
+        if self._seen is not None:
+            self._seen(event)
+
+    def _on_returned(self, outcome: Failure | None) -> None:
+        ended = self._ended
+        self._seen = self._ended = None
+        if ended is not None:
+            ended(outcome)
 
 
 def start_thread(work: Work, seen: Callable[[Any], None], ended: Callable[[Failure | None], None]) -> Job:

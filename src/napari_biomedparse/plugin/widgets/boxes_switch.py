@@ -33,18 +33,29 @@ class BoxesSwitch(QCheckBox):
         self._viewer, self._start = viewer, start
         self._result: Result | None = None
         self._boxes: BoxLayer | None = None
+        # All that were drawn, also for earlier results.
+        self._drawn: list[BoxLayer] = []
         self._job: Job | None = None
         self.toggled.connect(self._switch)
 
     def follow(self, result: Result | None) -> None:
-        """Belong to this result from now on; the boxes of the one before stay as they are."""
+        """Belong to this result from now on; the boxes of others stay as they are."""
         if result is None:
             # Its labels are gone; its boxes can still be taken away.
             self.stop()
             self._result = None
         elif result is not self._result:
-            self._result, self._boxes = result, None
-            self._switch(self.isChecked())
+            self._drawn = [boxes for boxes in self._drawn if boxes.layer in self._viewer.layers]
+            self._result = result
+            self._boxes = next((boxes for boxes in self._drawn if boxes.result is result), None)
+            if self._boxes is None:
+                self._switch(self.isChecked())
+
+    def remove(self, result: Result) -> None:
+        """Take the boxes of a result away."""
+        for boxes in self._drawn:
+            if boxes.result is result and boxes.layer in self._viewer.layers:
+                self._viewer.layers.remove(boxes.layer)
 
     def refresh(self) -> None:
         """Find the boxes anew, at the result's present threshold, if they are shown."""
@@ -80,6 +91,7 @@ class BoxesSwitch(QCheckBox):
         if on and self._result is not None and self._result.shown_in(self._viewer):
             self._boxes = BoxLayer(self._result)
             self._boxes.add_to(self._viewer)
+            self._drawn.append(self._boxes)
             self.refresh()
         elif not on and self._boxes is not None:
             if self._shown():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from weakref import ref
 
 import numpy as np
 from napari.layers import Labels
@@ -85,6 +86,8 @@ class FinetunePanel(QWidget):
         # A new model that is not saved yet, and what is said of it.
         self._tuned: Tuned | None = None
         self._gain = ""
+        # The labels that words were typed for, held weakly.
+        self._typed_for: Callable[[], Any] = lambda: None
         self.labels = named(ImageChooser(viewer, Labels), "finetune_labels", "Labels to learn from")
         self.image = named(ImageChooser(viewer), "finetune_image", "Image that the labels belong to")
         self.prompt = named(QLineEdit(), "finetune_prompt", "What the labels show: one word, or one for each value")
@@ -101,6 +104,8 @@ class FinetunePanel(QWidget):
         self.progress = named(RunProgress(), "finetune_progress", "Progress of the fine-tuning")
         self.result = named(QLabel(), "finetune_result", "What the fine-tuning brought")
         self.result.setWordWrap(True)
+        # A layer's name must not widen the dock.
+        self.result.setMinimumWidth(1)
         for key, title in METHODS.items():
             self.method.addItem(title, key)
         self.steps.setRange(1, MOST_STEPS)
@@ -110,10 +115,11 @@ class FinetunePanel(QWidget):
         self.cancel.clicked.connect(self.stop)
         self.save.clicked.connect(self._save)
         self.discard.clicked.connect(self._discard)
-        self.labels.currentIndexChanged.connect(lambda _index: self._prefill())
+        self.labels.currentIndexChanged.connect(lambda _index: self.prefill())
+        self.prompt.textEdited.connect(self._on_typed)
         self.image.currentIndexChanged.connect(lambda _index: self._refresh())
         self.refill()
-        self._prefill()
+        self.prefill()
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -181,14 +187,20 @@ class FinetunePanel(QWidget):
         """List the models anew: one may have come since."""
         if self._job is None:
             self.refill()
+        self.prefill()
         super().showEvent(event)
 
-    def _prefill(self) -> None:
-        """Write down what the labels are called, if their layer says it."""
-        names = names_of(self.labels.layer) if self.labels.layer is not None else {}
-        if names:
+    def prefill(self) -> None:
+        """Write down what the labels are called, as far as their layer says it and nothing was typed for it."""
+        layer = self.labels.layer
+        if layer is None or self._typed_for() is not layer:
+            names = names_of(layer) if layer is not None else {}
             self.prompt.setText(", ".join(dict.fromkeys(names.values())))
         self._refresh()
+
+    def _on_typed(self, _text: str) -> None:
+        if self.labels.layer is not None:
+            self._typed_for = ref(self.labels.layer)
 
     def _begin(self) -> None:
         if self._job is not None or self._tuned is not None:

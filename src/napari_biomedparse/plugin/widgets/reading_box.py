@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +47,17 @@ class ReadingBox(QWidget):
         self._layer: Image | None = None
         # Whether the grey values were set to the layers' own because some were ticked.
         self._own_window = False
+        # What was chosen for single layers: another picture need not have the same stains or axes.
+        self._typed: WeakKeyDictionary[Image, str] = WeakKeyDictionary()
+        self._colours: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
         self.axes = named(QLineEdit(), "axes", "A letter of T, C, Z, Y, X for each axis of the image")
         self.note = named(QLabel(), "axes_note", "How the axes were read")
         self.note.setWordWrap(True)
+        # A layer's name must not widen the dock.
+        self.note.setMinimumWidth(1)
         self.channels = named(QComboBox(), "channels", "Which channels are parsed")
-        self._offer(CHANNELS)
+        self._mixing = False
+        self._offer(None)
         self.beside_list = named(
             MixedLayers(viewer), "mixed", "Other layers that are mixed in as channels, in the colours they are shown in"
         )
@@ -81,7 +87,8 @@ class ReadingBox(QWidget):
         self.cells.valueChanged.connect(lambda _value: self.changed.emit())
         for box in (self.channels, self.window_values):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.currentIndexChanged.connect(lambda _index: self.changed.emit())
+        self.channels.currentIndexChanged.connect(lambda _index: self._on_channels())
+        self.window_values.currentIndexChanged.connect(lambda _index: self.changed.emit())
         self.axes.editingFinished.connect(self._edited)
         self._form = form
         form.setRowVisible(self.beside_list, False)
@@ -97,13 +104,13 @@ class ReadingBox(QWidget):
         if layer is None:
             return
         try:
-            read = axes_of(layer)
+            read = Axes(self._typed[layer]) if layer in self._typed else axes_of(layer)
             self.axes.setText(read.order)
             self.note.setText("" if read.certain else read.reason)
         except AxesError as error:
             self.note.setText(str(error))
         place = Axes(self.axes.text()).place("C") if self.axes.text() else None
-        self._offer(IN_COLOURS if layer.rgb else CHANNELS)
+        self._offer(layer)
         self.channels.setEnabled(place is not None or layer.rgb)
         self.window_values.setEnabled(not layer.rgb)
 
@@ -179,14 +186,23 @@ class ReadingBox(QWidget):
         ratio, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         self.thumbnail.setPixmap(QPixmap.fromImage(image.copy()).scaled(SIDE, SIDE, ratio, how))
 
-    def _offer(self, choices: Sequence[tuple[str, Any]]) -> None:
-        """Offer what can be done with the channels; of another kind of image, the first is chosen."""
-        if self.channels.itemText(0) == choices[0][0]:
-            return
+    def _offer(self, layer: Image | None) -> None:
+        """Offer what can be done with a layer's channels, or its colours; what was chosen for it before is chosen."""
+        in_colours = layer is not None and layer.rgb
+        chosen = self._colours.get(layer) if in_colours else self._mixing
         with QSignalBlocker(self.channels):
             self.channels.clear()
+            choices = IN_COLOURS if in_colours else CHANNELS
             for name, value in choices:
                 self.channels.addItem(name, value)
+            self.channels.setCurrentIndex([value for _, value in choices].index(chosen))
+
+    def _on_channels(self) -> None:
+        if self._layer is not None and self._layer.rgb:
+            self._colours[self._layer] = self.channels.currentData()
+        else:
+            self._mixing = bool(self.channels.currentData())
+        self.changed.emit()
 
     def _on_beside(self) -> None:
         """Take the layers' contrast limits with the first that is ticked, as that is what they look like together."""
@@ -204,6 +220,9 @@ class ReadingBox(QWidget):
         try:
             chosen = self.chosen_axes
             self.note.setText("")
+            layer = self._layer
+            if layer is not None and chosen is not None and self.axes.isModified():
+                self._typed[layer] = chosen.order
             in_colours = self._layer is not None and self._layer.rgb
             self.channels.setEnabled(in_colours or (chosen is not None and chosen.place("C") is not None))
         except AxesError as error:

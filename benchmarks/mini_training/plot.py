@@ -28,13 +28,16 @@ def main(output: Path) -> None:
                 smooth = [np.mean(values[max(0, n - WINDOW) : n + 1]) for n in range(len(values))]
                 (line,) = axis.plot(steps, smooth, label=name)
                 axis.plot(steps, values, color=line.get_color(), alpha=0.2, linewidth=0.6)
-        axis.set(
-            title=path.stem, xlabel="step", ylim=(0, 5), xticks=range(0, steps[-1], 500 if steps[-1] < 2000 else 2500)
-        )
+        axis.set(title=path.stem, xlabel="step", ylim=(0, 5), xticks=range(0, steps[-1], _tick(steps[-1])))
     np.atleast_1d(axes)[0].set_ylabel("weighted loss, summed over heads")
     names = np.atleast_1d(axes)[-1].get_legend_handles_labels()
     figure.legend(*names, loc="outside right center", frameon=False)
     figure.savefig(output, dpi=110)
+
+
+def _tick(steps: int) -> int:
+    """Return the distance of ticks at which their numbers do not touch."""
+    return 500 if steps < 1500 else 2500 if steps < 5000 else 5000
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ def looked(shape, sizes):
     for found in sizes:
         assert not search.done
         zooms.append(search.sample.zoom)
-        search.add(np.array(found, float))
+        # Objects that are sure unless their probability is told.
+        told = [each if isinstance(each, tuple) else (each, 0.98) for each in found]
+        search.add(np.array(told, float).reshape(-1, 2))
     assert search.done
     # Whoever asks for the size only shows the image as it was settled on.
     if search.view.zoom is not None:
@@ -80,6 +82,16 @@ def test_where_what_seemed_large_is_nothing_from_further_away_the_size_is_not_kn
 def test_ordinary_and_small_cells_are_looked_at_once():
     assert looked((512, 512), [[24, 25, 26]]) == ([2], 2)
     assert looked((512, 512), [[8, 9]]) == ([2], pytest.approx(2 * 2**0.5))
+
+
+def test_crumbs_of_very_large_cells_do_not_tell_their_size():
+    crumbs = [(25, 0.7)] * 20
+    assert looked((512, 512), [crumbs, [100, 110]]) == ([2, 0.5], 0.5)
+    # No more of the picture: cells close together seem one from far.
+    assert looked((512, 512), [crumbs * 5, [80, 80]]) == ([2, 0.5], 2)
+    # No surer from far.
+    assert looked((512, 512), [crumbs, [(100, 0.75), (110, 0.75)]]) == ([2, 0.5], 2)
+    assert looked((512, 512), [crumbs, []]) == ([2, 0.5], 2)
 
 
 def test_large_cells_are_looked_at_again_until_their_size_stays():

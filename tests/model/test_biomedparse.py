@@ -71,3 +71,25 @@ def test_prompts_are_decoded_in_half_precision_too(tiny_model):
     assert half.logits.dtype == torch.bfloat16
     assert half.similarity.dtype == torch.float32
     torch.testing.assert_close(half.similarity, exact.similarity, rtol=0.1, atol=0.3)
+
+
+def test_an_empty_answer_that_is_not_sure_enough_gives_way_to_the_next_best_query(predictor, fluorescence):
+    model = predictor.model
+    pixels = torch.from_numpy(fluorescence[0][:256, :256].astype("float32"))
+    features = model.encode_image(pixels.expand(1, 3, -1, -1))
+    text = model.encode_text(["nuclei", "spleen", "left lung", "polyp", "hippocampus", "optic disc", "cells"])
+    plain = model.decode(features, text)
+    empty = plain.logits.amax(dim=(-2, -1)) <= 0
+    assert not empty[0, 0]
+    assert empty.sum() > 3
+    probability = plain.similarity.softmax(dim=-1).amax(dim=-1)
+    second = plain.similarity.topk(2, dim=-1).indices[..., 1]
+    middle = float(probability[empty].sort().values[2])
+    for absence, count in ((0.0, 0), (middle, 2), (1.01, empty.sum())):
+        decoded = model.decode(features, text, absence=absence)
+        doubted = empty & (probability < absence)
+        assert doubted.sum() == count
+        assert torch.equal(decoded.query, torch.where(doubted, second, plain.query))
+        assert torch.equal(decoded.similarity, plain.similarity)
+        assert torch.equal(decoded.logits[~doubted], plain.logits[~doubted])
+    assert (decoded.logits[doubted] != plain.logits[doubted]).any()

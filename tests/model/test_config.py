@@ -40,6 +40,7 @@ def test_presets_survive_json(name):
         ({"cell_zoom": 0}, "cell_zoom"),
         ({"cell_diameter": -5}, "cell_diameter"),
         ({"cell_diameter": None}, "which size nucleus"),
+        ({"absence": 1.5}, "absence must be a probability"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(change, word):

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from skimage.io import imsave
 
+from napari_biomedparse.engine.channels import Channel
 from napari_biomedparse.engine.follow import labels_of
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.selection import Selection
@@ -65,7 +66,8 @@ def test_a_series_of_volumes_of_one_channel(tmp_path, predictor, stack):
     pixels[:, 0] = 40
     pixels[0, 1], pixels[1, 1] = stack[:2], stack[1:]
     path = write_tiff(tmp_path / "a.ome.tif", pixels, "TCZYX")
-    job = job_of(path, recipe_of(link=True), tmp_path / "out", selection=None, channel=1)
+    asked = recipe_of(link=True, selection=Selection("YX", channels=(Channel(1, None),)))
+    job = job_of(path, asked, tmp_path / "out", selection=None)
     expected = followed(job, pixels, predictor)
     found = done(job)
     assert found.store.axes == "TZYX"

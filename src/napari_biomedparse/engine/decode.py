@@ -26,15 +26,16 @@ def decode(
     precision: Precision,
     device: torch.device,
     cores: bool = False,
+    absence: float = 0.0,
 ) -> Iterator[DecodedPrompts]:
-    """Decode prompts on B tiles, some at a time; on a CPU always in float32."""
+    """Decode prompts on B tiles as :meth:`.BiomedParse.decode` does, some at a time; on a CPU always in float32."""
     config = model.config
     # Per tile and prompt: what each query sees of the finest level (logits, sum and mask), and its nine taps.
     each = config.mask_decoder.queries * (config.input_size // 8) ** 2 * 9 + (config.input_size // 4) ** 2 * 36
     together = max(1, DECODED_BYTES // (each * len(features.finest)))
     with arithmetic("float32" if device.type == "cpu" else precision, device):
         for first in range(0, len(text.tokens), together):
-            yield model.decode(features, text.part(first, first + together), cores)
+            yield model.decode(features, text.part(first, first + together), cores, absence)
 
 
 def probabilities(

@@ -64,5 +64,7 @@ class Encoder:
         The inner parts of the prompts whose places are ``cored`` come last.
         """
         features, frame = self.tiles(image, view, batch)
-        parts = decode(self.model, features, text, self.precision, self.device, bool(cored))
+        # A tile, other than a whole image, often does not show what the image shows.
+        absence = self.model.config.absence if view.zoom is None else 0.0
+        parts = decode(self.model, features, text, self.precision, self.device, bool(cored), absence)
         return probabilities(parts, frame, self.model.config.input_size, cored)

@@ -18,7 +18,6 @@ from napari_biomedparse.engine.paint import Paint, PaintedPlane, outcomes, paint
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import Outcome
 from napari_biomedparse.engine.selection import Place
-from napari_biomedparse.engine.sizing import measure
 from napari_biomedparse.engine.stack import Stack
 
 if TYPE_CHECKING:
@@ -130,6 +129,9 @@ def _measure(
     predictor: Predictor, stack: Stack, name: str, progress: Progress
 ) -> Generator[Progress, None, float | None]:
     """Measure an object on a few planes of a stack; yields the progress there is after each step."""
+    # torch comes with it, which the window does not wait for.
+    from napari_biomedparse.engine.sizing import measure
+
     found = []
     for place in telling(stack.places()):
         try:

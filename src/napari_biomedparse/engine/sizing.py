@@ -39,7 +39,14 @@ def measure(encoder: Encoder, image: EncodedImage, name: str) -> Generator[None,
 
 
 def sizes(encoder: Encoder, image: EncodedImage, view: View, batch: Batch, name: str) -> NDArray[np.float64]:
-    """Return the diameters in pixels of the objects on some tiles, each tile looked at for itself."""
+    """Return the objects on some tiles, each tile looked at for itself: (N, 2), diameters and mean probabilities."""
     answers = encoder.answers(image, view, batch, encoder.words([name]), (0,))
-    objects = (split_instances(plane > 0.5, plane, cores=cores) for plane, cores in answers)
-    return np.concatenate([diameters(numbers) for numbers in objects])
+    return np.concatenate([_objects(plane, cores) for plane, cores in answers])
+
+
+def _objects(plane: NDArray[np.float32], cores: NDArray[np.float32]) -> NDArray[np.float64]:
+    numbers = split_instances(plane > 0.5, plane, cores=cores).ravel()
+    areas = np.bincount(numbers)[1:]
+    there = areas > 0
+    sums = np.bincount(numbers, plane.ravel())[1:]
+    return np.stack([diameters(numbers), sums[there] / areas[there]], axis=1)

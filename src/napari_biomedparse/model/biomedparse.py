@@ -87,17 +87,35 @@ class BiomedParse(nn.Module):
         encoded: TextFeatures = self.text_encoder(ids.to(self.device))
         return encoded
 
-    def decode(self, image: ImageFeatures, text: TextFeatures, cores: bool = False) -> DecodedPrompts:
-        """Decode P prompts on each of B encoded images, each on its own; with cores if asked for."""
+    def decode(
+        self, image: ImageFeatures, text: TextFeatures, cores: bool = False, absence: float = 0.0
+    ) -> DecodedPrompts:
+        """Decode prompts on encoded images, each on its own.
+
+        Parameters
+        ----------
+        image, text
+            B images and P prompts.
+        cores
+            Whether the inner parts of separate objects are wanted too.
+        absence
+            How probable an empty mask must be to be the answer; below, the second most similar query answers.
+        """
         heads = self.mask_decoder(image, text.repeat(len(image.finest)))[-1]
         texts = self.mask_decoder.texts(heads.states)
         similarity = self.mask_decoder.similarity(texts, text.embedding)
         query = similarity.argmax(dim=-1)
-        index = query[..., None, None]
-        mask, found, state = (part.take_along_dim(index, dim=2)[:, :, 0] for part in (heads.masks, texts, heads.states))
+        logits = self._logits(_chosen(heads.masks, query), image)
+        if absence:
+            second = similarity.topk(2, dim=-1).indices[..., 1]
+            unsure = similarity.softmax(dim=-1).amax(dim=-1) < absence
+            doubted = unsure & (logits.amax(dim=(-2, -1)) <= 0)
+            if doubted.any():
+                query = torch.where(doubted, second, query)
+                logits = self._logits(_chosen(heads.masks, query), image)
         head = self.mask_decoder.core_head if cores else None
-        core = None if head is None else self._logits(head(state), image)
-        return DecodedPrompts(self._logits(mask, image), similarity, query, found, core)
+        core = None if head is None else self._logits(head(_chosen(heads.states, query)), image)
+        return DecodedPrompts(logits, similarity, query, _chosen(texts, query), core)
 
     def _logits(self, masks: Tensor, image: ImageFeatures) -> Tensor:
         """Return the mask logits of mask embeddings (B, P, dim)."""
@@ -123,3 +141,8 @@ class BiomedParse(nn.Module):
         """Return the probability of each class for queries' text embeddings, (..., dim) to (..., N)."""
         scale = self.mask_decoder.logit_scale.float().exp()
         return (scale * normalise_embedding(text.float()) @ classes.T).softmax(dim=-1)
+
+
+def _chosen(parts: Tensor, query: Tensor) -> Tensor:
+    """Return of each prompt's queries, (B, P, Q, dim), the one that was chosen, (B, P, dim)."""
+    return parts.take_along_dim(query[..., None, None], dim=2)[:, :, 0]

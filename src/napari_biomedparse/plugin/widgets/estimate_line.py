@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QLabel, QWidget
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+# Least width in pixels.
+NARROW = 160
 # Milliseconds of rest after which what moved is looked at.
 RESTED = 200
 
@@ -32,8 +34,8 @@ class EstimateLine(QLabel):
         super().__init__(parent)
         self._viewer, self._plan = viewer, plan
         self.setWordWrap(True)
-        # A layer's name must not widen the dock.
-        self.setMinimumWidth(1)
+        # A layer's name must not widen the dock; a form keeps as much height as the text takes at the least width.
+        self.setMinimumWidth(NARROW)
         self._timer = QTimer(self, singleShot=True, interval=RESTED)
         self._timer.timeout.connect(self.refresh)
         layers = viewer.layers

@@ -54,7 +54,7 @@ class ReadingBox(QWidget):
         self.note = named(QLabel(), "axes_note", "How the axes were read")
         self.note.setWordWrap(True)
         # A layer's name must not widen the dock.
-        self.note.setMinimumWidth(1)
+        self.note.setMinimumWidth(SIDE)
         self.channels = named(QComboBox(), "channels", "Which channels are parsed")
         self._mixing = False
         self._offer(None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt, QTimer
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QShortcut, QVBoxLayout, QWidget
 
@@ -319,9 +319,8 @@ class ParseDock(QWidget):
     def _on_changed(self, result: Any) -> None:
         paint = self.controller.paint
         for slider, value in ((self.threshold, paint.threshold), (self.presence, paint.presence)):
-            slider.blockSignals(True)
-            slider.setValue(value)
-            slider.blockSignals(False)
+            with QSignalBlocker(slider):
+                slider.setValue(value)
         self.results.set_rows(self.controller.rows)
         self.boxes.follow(result)
         measured = result is not None and result.recipe.diameter is None

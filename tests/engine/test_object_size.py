@@ -135,6 +135,14 @@ def test_nuclei_photographed_much_larger_are_found_all_the_same(predictor, fluor
     assert count_objects(blind.instances(), truth).f1_50 < usual - 0.2
 
 
+@pytest.mark.parametrize("side", [64, 160, 256, 300])
+def test_a_small_plane_without_nuclei_is_not_taken_for_one(predictor, rng, side):
+    noise = rng.normal(100, 5, (side, side)).astype(np.uint8)
+    uneven = (100 + 40 * np.linspace(0, 1, side) + rng.normal(0, 3, (side, side))).astype(np.uint8)
+    for pixels in (noise, uneven, np.full((side, side), 7, np.uint8)):
+        assert not predictor.segment(pixels, ["nuclei"])[0].mask().any()
+
+
 def test_the_size_of_nuclei_does_not_depend_on_what_else_is_asked(predictor, fluorescence):
     large = rescale(fluorescence[0], 3, order=1, preserve_range=True).astype(np.uint8)[:300, :300]
     alone = predictor.segment(large, ["nuclei"])[0]

@@ -86,6 +86,18 @@ def test_padding_centres_the_image_and_keeps_its_aspect(height, width):
     assert abs(frame.left * 2 + frame.width - 64) <= 1
 
 
+def test_a_piece_smaller_than_the_square_may_be_surrounded_by_its_mirror_images(rng):
+    rgb = rng.integers(1, 255, (20, 12, 3)).astype(np.uint8)
+    square, frame = lay(rgb, 64, "pad", zoom=1, mirror=True)
+    alone, _ = lay(rgb, 64, "pad", zoom=1)
+    inside = np.s_[:, frame.top : frame.top + 20, frame.left : frame.left + 12]
+    assert (square[inside] == rgb.transpose(2, 0, 1)).all()
+    assert (alone[inside] == square[inside]).all()
+    assert (square[:, frame.top - 20 : frame.top, frame.left : frame.left + 12] == square[inside][:, ::-1]).all()
+    assert square.min() > 0
+    assert not np.delete(alone, range(frame.left, frame.left + 12), axis=2).any()
+
+
 def test_stretching_fills_the_square():
     square, frame = lay(np.full((10, 30, 3), 200, np.uint8), 64, "stretch")
     assert (square == 200).all()

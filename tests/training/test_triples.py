@@ -241,6 +241,21 @@ def test_cells_are_shown_in_the_size_that_the_network_is_to_know(
     assert np.median(found) == pytest.approx(shown, rel=0.08)
 
 
+@pytest.mark.parametrize(("share", "least", "most"), [(0, 9, 11), (1, 14, 62)])
+def test_cells_shown_close_up_are_several_times_larger(tmp_path, tiny_config, share, least, most):
+    known = [discs(tmp_path, "these", 10, numbered=False)]
+    config = SamplingConfig(1, foreign=0, tile_zoom=(1, 1), bend=0, recolour=(0, 0), close_up=share)
+    masks = TripleSampler(known, tiny_config, 256, config, seed=0).batch(0, 12).masks[:, 0].numpy()
+    found = [
+        region.equivalent_diameter_area
+        for mask in masks
+        for region in regionprops(clear_border(ndi.label(mask > 0)[0]))
+        if region.area > 50
+    ]
+    assert least < min(found) <= max(found) < most
+    assert max(found) > 1.8 * min(found) or not share
+
+
 def test_a_network_with_cores_is_taught_them_where_they_are_known(tiny_config, rng):
     torch.manual_seed(0)
     model = BiomedParse(replace(tiny_config, cores=True, detail=8)).train()

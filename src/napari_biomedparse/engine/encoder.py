@@ -43,7 +43,8 @@ class Encoder:
         key = (image.content, view.zoom, batch)
         features = self.cache.get(key, ImageFeatures)
         if features is None:
-            squares = np.stack([lay(image.rgb[tile.slices], size, image.fit, view.zoom)[0] for tile in batch])
+            mirror = view.zoom is not None and not self.model.config.cell_fill
+            squares = np.stack([lay(image.rgb[tile.slices], size, image.fit, view.zoom, mirror)[0] for tile in batch])
             with arithmetic(self.precision, self.device):
                 features = self.model.encode_image(torch.from_numpy(squares))
             features = features.float() if self.device.type == "cpu" else features

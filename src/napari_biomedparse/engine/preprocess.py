@@ -221,7 +221,9 @@ def frame_of(region: tuple[int, int], size: int, fit: Fit, zoom: float | None = 
     return Frame((height, width), (size - inner[0]) // 2, (size - inner[1]) // 2, *inner)
 
 
-def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) -> tuple[NDArray[np.float32], Frame]:
+def lay(
+    rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None, mirror: bool = False
+) -> tuple[NDArray[np.float32], Frame]:
     """Resize a region and lay it into the network's input.
 
     Parameters
@@ -234,6 +236,9 @@ def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) 
         ``"pad"`` keeps the aspect ratio and pads with zeros on both sides; ``"stretch"`` fills the square.
     zoom
         Enlargement; by default the longer side fills the input.
+    mirror
+        Whether what does not fill the input is surrounded by its mirror images instead of zeros: alone on black, a
+        piece without objects looks like one itself.
 
     Returns
     -------
@@ -245,6 +250,7 @@ def lay(rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None) 
     if (frame.height, frame.width) != frame.region:
         # PIL's bicubic is antialiased when shrinking; the published demo resizes with it.
         resized = np.asarray(Image.fromarray(rgb).resize((frame.width, frame.height), Image.Resampling.BICUBIC))
-    canvas = np.zeros((size, size, 3), np.float32)
-    canvas[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = resized
+    rows = (frame.top, size - frame.top - frame.height)
+    columns = (frame.left, size - frame.left - frame.width)
+    canvas = np.pad(resized.astype(np.float32), (rows, columns, (0, 0)), mode="symmetric" if mirror else "constant")
     return np.ascontiguousarray(canvas.transpose(2, 0, 1)), frame

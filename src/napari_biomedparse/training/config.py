@@ -179,6 +179,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sampling.weights": (1e-3, 1e3),
     "sampling.tile_zoom": (0.01, 100),
     "sampling.sized": (0, 1),
+    "sampling.close_up": (0, 1),
     "sampling.organ_zoom": (0.01, 100),
     "sampling.bend": (0, 1),
     "sampling.recolour": (0, 2),

@@ -27,6 +27,8 @@ from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
 SCALES: tuple[Scale, ...] = ("organ", "tissue", "cell")
 # Modalities whose pictures have no up and down.
 FREE = frozenset({"endoscope", "dermoscopy"})
+# How many times more cells are enlarged that are shown close up, least and most.
+CLOSE_UP = (1.5, 6.0)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class SamplingConfig:
     sized
         Share of the parts with objects that the configuration wants in one size (``ModelConfig.sized``) which are shown
         so; the others as if their size were not known, as images are at first.
+    close_up
+        Share of the parts, shown for cells, which are enlarged several times more, so that the network knows the inside
+        of a cell when it is as large as the input, as in an image whose size of cells is not known yet.
     organ_zoom
         Range of enlargements for organs, around filling the input.
     centred
@@ -79,6 +84,7 @@ class SamplingConfig:
     weights: dict[str, float] = field(default_factory=dict)
     tile_zoom: tuple[float, float] = (0.5, 1.4)
     sized: float = 0.7
+    close_up: float = 0.0
     organ_zoom: tuple[float, float] = (0.8, 1.3)
     centred: float = 0.5
     bend: float = 0.03
@@ -243,6 +249,8 @@ class TripleSampler:
             if known is not None and rng.random() < self.config.sized:
                 whole = zoom_for(known, self.model)
             zoom = whole * np.exp(rng.uniform(*np.log(self.config.tile_zoom)))
+            if scale == "cell" and self.config.close_up > 0 and rng.random() < self.config.close_up:
+                zoom *= np.exp(rng.uniform(*np.log(CLOSE_UP)))
             slack = np.maximum(0, sides - 0.8 * self.size / zoom) / 2
         modality = triple.example.modality
         free = triple.mirrored and (whole is not None or modality in FREE or is_microscopy(modality))

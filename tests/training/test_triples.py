@@ -14,7 +14,7 @@ from skimage.segmentation import clear_border
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import CheckpointError, save_model
 from napari_biomedparse.ontology import find_object, scale_of
-from napari_biomedparse.training.augment import Placement, is_grey, move, paste, recolour, tint
+from napari_biomedparse.training.augment import Placement, empty_field, is_grey, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example, read_split
 from napari_biomedparse.training.losses import LossConfig, prompt_losses
@@ -239,6 +239,31 @@ def test_cells_are_shown_in_the_size_that_the_network_is_to_know(
         for region in regionprops(clear_border(ndi.label(mask > 0)[0]))
     ]
     assert np.median(found) == pytest.approx(shown, rel=0.08)
+
+
+def test_a_share_of_images_are_pictures_of_nothing_asked_for_what_is_elsewhere(tmp_path, tiny_config):
+    known = [discs(tmp_path, "these", 10, numbered=True)]
+
+    def drawn(share: float):
+        config = SamplingConfig(4, foreign=0, absent=0.5, recolour=(0, 0), empty=share)
+        return TripleSampler(known, tiny_config, 64, config, seed=0).batch(0, 24)
+
+    assert 5 < sum(bool(masks.any()) for masks in drawn(0.5).masks) < 19
+    empty = drawn(1)
+    assert not empty.masks.any()
+    assert (empty.cores == -1).all()
+    asked = [find_object(prompt.partition(" in ")[0]) for prompt in empty.prompts]
+    assert 20 < sum(found is not None and found.id == find_object("nucleus").id for found in asked) < 76
+
+
+def test_pictures_of_nothing_are_of_many_kinds():
+    shown = [empty_field(48, np.random.default_rng(seed)) for seed in range(60)]
+    assert torch.equal(shown[3], empty_field(48, np.random.default_rng(3)))
+    assert all(image.shape == (3, 48, 48) and 0 <= image.min() <= image.max() <= 255 for image in shown)
+    assert 20 < sum(is_grey(image) for image in shown) < 52
+    spread = sorted(float(image[:, 20:28, 20:28].std(dim=(1, 2)).mean()) for image in shown)
+    assert spread[5] < 5
+    assert spread[-5] > 30
 
 
 @pytest.mark.parametrize(("share", "least", "most"), [(0, 9, 11), (1, 14, 62)])

@@ -16,7 +16,7 @@ from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale
 
 # Share of a tile's side that it has in common with its neighbour.
-OVERLAP = 0.25
+OVERLAP = 0.22
 # Tiles go through the network together up to this many input pixels: fewer, larger steps for a small network.
 BATCH_PIXELS = 1 << 19
 

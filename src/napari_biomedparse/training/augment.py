@@ -166,6 +166,35 @@ def paste(image: Tensor, masks: Tensor, other: Tensor, masked: Tensor, rng: np.r
     return image + share * (other - image)
 
 
+def empty_field(size: int, rng: np.random.Generator) -> Tensor:
+    """Return a picture of nothing: flat or unevenly lit, noisy, grey or coloured, on black bars at times.
+
+    Parameters
+    ----------
+    size
+        Its side.
+    rng
+        For all of it.
+
+    Returns
+    -------
+    Tensor
+        float (3, size, size), values 0-255.
+    """
+    channels = 1 if rng.random() < 0.6 else 3
+    level = torch.from_numpy(rng.uniform(0, 255, (channels, 1, 1))).float()
+    field = level + _smooth(rng, 1.0, torch.Size((size, size))) * float(rng.uniform(0, 30))
+    noise = torch.from_numpy(rng.normal(0, 1, (1, channels, size, size))).float()
+    reach = 2 * int(rng.integers(0, 4)) + 1
+    noise = F.avg_pool2d(noise, reach, stride=1, padding=reach // 2)[0] * reach
+    field = field + noise * float(np.exp(rng.uniform(0, np.log(60))))
+    field = field.clamp(0, 255).expand(3, size, size).clone()
+    if rng.random() < 0.3:
+        bar = int(rng.integers(1, size // 3))
+        field[:, :bar] = field[:, size - bar :] = 0
+    return field.transpose(1, 2).contiguous() if rng.random() < 0.5 else field
+
+
 def _colour(rng: np.random.Generator) -> Tensor:
     """Return a random colour (3, 1, 1) at full brightness, half of them of channels that are full or empty."""
     parts = rng.random(3)

@@ -174,6 +174,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sampling.prompts": (1, math.inf),
     "sampling.absent": (0, 1),
     "sampling.foreign": (0, 1),
+    "sampling.empty": (0, 1),
     "sampling.balance": (0, 1),
     "sampling.modality_balance": (0, 1),
     "sampling.weights": (1e-3, 1e3),

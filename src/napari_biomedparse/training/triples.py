@@ -19,7 +19,7 @@ from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
-from napari_biomedparse.training.augment import Placement, may_be_tinted, move, paste, recolour, tint
+from napari_biomedparse.training.augment import Placement, empty_field, may_be_tinted, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example
 from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
@@ -44,6 +44,9 @@ class SamplingConfig:
     foreign
         Share of images shown at a scale that none of their targets has, and asked for what is not there only: so
         learns the network that there are no nuclei on an X-ray, also when shown it close up.
+    empty
+        Share of images in whose place a picture of nothing is shown (:func:`~.augment.empty_field`), which is asked for
+        what the image has and for what it has not: there are empty sections, slides and fields of view.
     balance
         A set of n images is drawn with weight n to this power: 1 is proportional to size, 0 the same for all.
     modality_balance
@@ -79,6 +82,7 @@ class SamplingConfig:
     prompts: int = 4
     absent: float = 0.3
     foreign: float = 0.15
+    empty: float = 0.0
     balance: float = 0.4
     modality_balance: float = 1.0
     weights: dict[str, float] = field(default_factory=dict)
@@ -194,6 +198,8 @@ class TripleSampler:
         )
 
     def _draw(self, triple: Triple, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str], Tensor]:
+        if self.config.empty > 0 and rng.random() < self.config.empty:
+            return self._draw_empty(triple, rng)
         foreign = [scale for scale in SCALES if scale not in triple.scales]
         if rng.random() < self.config.foreign and foreign:
             scale, targets = foreign[rng.integers(len(foreign))], np.array([], int)
@@ -216,6 +222,18 @@ class TripleSampler:
                 if triple.targets[index] in numbered:
                     inner[slot] = masks[len(triple.targets) + numbered.index(triple.targets[index])]
         return image, torch.stack(chosen), prompts, inner
+
+    def _draw_empty(self, triple: Triple, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str], Tensor]:
+        """Return a picture of nothing and prompts for what an image has, and has not."""
+        prompts = []
+        for _ in range(self.config.prompts):
+            index = rng.integers(len(triple.targets))
+            if rng.random() < self.config.absent:
+                prompts.append(self.phrasing.absent(triple.example, triple.scales[index], rng))
+            else:
+                prompts.append(self.phrasing.present(triple.targets[index], triple.example, rng))
+        nothing = torch.zeros(self.config.prompts, self.size, self.size)
+        return empty_field(self.size, rng), nothing, prompts, nothing - 1
 
     def _show(
         self, triple: Triple, scale: Scale, targets: NDArray[np.integer], rng: np.random.Generator

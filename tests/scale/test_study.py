@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from skimage.io import imsave
 
 from napari_biomedparse.engine.channels import Channel
@@ -158,6 +159,29 @@ def test_two_images_of_one_name_are_refused(tmp_path, stack):
     imsave(other, stack[0], check_contrast=False)
     with pytest.raises(StudyError, match="use two folders"):
         jobs_of([one, other], recipe_of(), tmp_path / "out", "cpu")
+
+
+def test_results_never_take_the_place_of_an_image(tmp_path, stack):
+    image = write_tiff(tmp_path / "a.ome.tif", stack[0])
+    precious = tmp_path / "a.ome.zarr"
+    zarr.create_group(precious).create_array("0", data=stack[0])
+    (job,), _ = jobs_of([image], recipe_of(), tmp_path, "cpu")
+    (outcome,) = run([job], Here())
+    assert "was not made here; choose another folder" in str(outcome.error)
+    assert (zarr.open_group(precious, mode="r")["0"][:] == stack[0]).all()
+    with pytest.raises(StudyError, match="would take its own place"):
+        jobs_of([precious], recipe_of(), tmp_path, "cpu")
+
+
+def test_presence_is_judged_by_a_kind_of_image_that_is_known(tmp_path, stack):
+    image = write_tiff(tmp_path / "a.ome.tif", stack[0])
+
+    def outcome(modality: str):
+        recipe = recipe_of(modality=modality, paint=Paint(presence=1.0))
+        return run(jobs_of([image], recipe, tmp_path / modality, "cpu")[0], Here())[0]
+
+    assert outcome("fluorescence").finished.objects == {"nuclei": 0}
+    assert "There is no list of objects for 'fluoresence'" in str(outcome("fluoresence").error)
 
 
 def test_planes_shown_another_way_are_refused_with_a_sentence(tmp_path, stack):

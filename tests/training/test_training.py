@@ -9,16 +9,18 @@ from difflib import SequenceMatcher
 import numpy as np
 import pytest
 import torch
+from skimage.io import imsave
 from typer.testing import CliRunner
 
 from napari_biomedparse.cli import app
 from napari_biomedparse.engine import device
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.evaluation.overlap import dice
-from napari_biomedparse.model.checkpoint import CheckpointError, load_model
+from napari_biomedparse.model.biomedparse import BiomedParse
+from napari_biomedparse.model.checkpoint import CheckpointError, load_model, save_model
 from napari_biomedparse.training import loop
-from napari_biomedparse.training.config import AdapterConfig, ConfigError
-from napari_biomedparse.training.dataset import DataError, read_split
+from napari_biomedparse.training.config import AdapterConfig, ConfigError, TrainConfig
+from napari_biomedparse.training.dataset import DataError, Example, read_split
 from napari_biomedparse.training.logs import Log, Progress
 from napari_biomedparse.training.loop import train
 from napari_biomedparse.training.losses import LossConfig, dice_loss, prompt_losses, sample_points
@@ -144,6 +146,28 @@ def test_low_precision_gives_nearly_the_same_losses(discs, tiny_config, tmp_path
     assert totals["bfloat16"] == pytest.approx(totals["float32"], rel=0.02)
     assert totals["float16"] == pytest.approx(totals["float32"], rel=0.02)
     assert len(set(totals.values())) == 3
+
+
+def test_what_the_first_weights_knew_of_cores_and_sizes_goes_on(discs, tiny_config, tmp_path):
+    first = tmp_path / "first.safetensors"
+    save_model(BiomedParse(tiny_config), first)
+    table = '{"cores": ["nucleus"]}'
+    (tmp_path / "first.recognition.json").write_text(table)
+    config = TrainConfig(steps=1, batch=2, losses=LossConfig(points=64))
+    train([discs], tiny_config, config, tmp_path / "run", first)
+    assert (tmp_path / "run" / "model.recognition.json").read_text() == table
+
+
+@pytest.mark.parametrize("opacity", [False, True])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_opacity_is_no_part_of_a_mask(tmp_path, opacity, colours):
+    shown = np.zeros((8, 8, colours + opacity), np.uint8)
+    shown[2:4, 2:6, :colours] = 255
+    if opacity:
+        shown[..., -1] = 255
+    imsave(tmp_path / "mask.png", shown[..., 0] if shown.shape[-1] == 1 else shown, check_contrast=False)
+    mask = Example("Set", tmp_path / "mask.png", "CT", "chest", {"lung": tmp_path / "mask.png"}).read_mask("lung")
+    assert mask.sum() == 8
 
 
 def test_a_precision_without_units_for_it_is_refused(discs, tiny_config, tmp_path, monkeypatch):

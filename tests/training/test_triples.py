@@ -20,7 +20,7 @@ from napari_biomedparse.training.dataset import Example, read_split
 from napari_biomedparse.training.losses import LossConfig, prompt_losses
 from napari_biomedparse.training.phrasing import Phrasing, misspell, nonsense
 from napari_biomedparse.training.start import start_from
-from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
+from napari_biomedparse.training.triples import SamplingConfig, Triple, TripleSampler
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -59,6 +59,11 @@ def test_slips_change_one_letter_and_nonsense_names_nothing(rng):
     assert all(abs(len(slip) - 11) <= 1 for slip in slips)
     assert misspell("disc", rng) == "disc"
     assert not any(find_object(nonsense(rng)) for _ in range(300))
+
+
+@pytest.mark.parametrize("name", ["left lung", "Left lung", "left-lung", "LEFT_LUNG", "lung"])
+def test_what_is_left_or_right_is_not_mirrored_however_it_is_written(name):
+    assert Triple(example("X-Ray", "chest", name), 64).mirrored == (name == "lung")
 
 
 def test_movement_takes_image_and_mask_along_and_flips_only_where_told():

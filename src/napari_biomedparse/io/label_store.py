@@ -267,6 +267,11 @@ def is_finished(path: Path) -> bool:
     return ATTRIBUTE in attributes and "ome" in attributes
 
 
+def is_store(path: Path) -> bool:
+    """Whether a folder holds labels that :meth:`LabelStore.create` made, finished or not."""
+    return ATTRIBUTE in _attributes(path)
+
+
 def _check(path: Path, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], shard: int, chunk: int) -> None:
     if path.exists():
         raise ExportError(f"{path} is there already; choose another name, or remove it first.")

@@ -13,8 +13,9 @@ import numpy as np
 from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.selection import COLOURS, Place
 from napari_biomedparse.io.durable import put, tidy
-from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock
+from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock, is_store
 from napari_biomedparse.io.partial import clear_beside
+from napari_biomedparse.io.result import ExportError
 from napari_biomedparse.ontology.palette import by_label, palette
 from napari_biomedparse.scale import tasks
 from napari_biomedparse.scale.job import Job, key_of
@@ -142,6 +143,8 @@ def _begin(job: Job) -> None:
     # The file's name says it all: damaged within, it still tells that nothing has to be done anew.
     version = f"{found.st_size}-{found.st_mtime_ns}"
     if not job.scratch.has("input", version):
+        if job.store.exists() and not job.scratch.folder.exists() and not is_store(job.store):
+            raise ExportError(f"{job.store} is there already and was not made here; choose another folder for results.")
         job.scratch.clear()
         shutil.rmtree(job.store, ignore_errors=True)
         job.scratch.put("input", version, {})

@@ -107,6 +107,8 @@ def jobs_of(
     names: dict[str, Path] = {}
     for path in paths:
         try:
+            if (folder / f"{name_of(path, None)}.ome.zarr").resolve() in (path.resolve(), *path.resolve().parents):
+                raise StudyError(f"The results of {path} would take its own place; choose another folder for them.")
             found = scenes(path)
             several: Sequence[str | None] = found if len(found) > 1 else [None]
             for scene in several:

@@ -43,6 +43,9 @@ def prepare(job: Job) -> None:
             else:
                 image = EncodedImage(survey(job.stack, place).overview, "pad")
         modality = guess_kind(predictor, image, must=recipe.recognizes)
+    if recipe.paint.presence > 0 and recipe.modality is not None and predictor.table.lists:
+        # By a kind of image that is not known, no presence would be judged.
+        modality = predictor.table.modality(recipe.modality)
     prompts = recipe.prompts
     if recipe.recognizes:
         assert modality is not None

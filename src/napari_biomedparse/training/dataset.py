@@ -57,7 +57,10 @@ class Example:
     def read_mask(self, target: str) -> NDArray[np.bool_]:
         """Return one target's mask, bool (H, W)."""
         pixels = imread(self.masks[target])
-        mask: NDArray[np.bool_] = (pixels if pixels.ndim == 2 else pixels[..., :3].any(axis=-1)) != 0
+        if pixels.ndim == 3:
+            # Without the opacity that comes last of two or four.
+            pixels = pixels[..., : 1 if pixels.shape[-1] == 2 else 3].any(axis=-1)
+        mask: NDArray[np.bool_] = pixels != 0
         return mask
 
     def read_instances(self, target: str) -> NDArray[np.int64]:

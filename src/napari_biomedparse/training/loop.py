@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_biomedparse.engine.device import arithmetic, check_precision
+from napari_biomedparse.engine.tables import table_path
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.model.config import ModelConfig
@@ -118,6 +120,9 @@ def train_steps(
             )
         described = _describe(datasets, state, config, out, init)
         yield from _Loop(state, config, processes, parts, own, examples, held).run(out, described)
+        if processes.first and init is not None and table_path(init).is_file():
+            # Also which objects have cores and sizes is said there.
+            shutil.copyfile(table_path(init), table_path(out / "model.safetensors"))
     return out / "model.safetensors"
 
 

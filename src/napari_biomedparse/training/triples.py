@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ class Triple:
         self.example = example
         self.targets = list(example.masks)
         self.scales = [scale_of(target) for target in self.targets]
-        self.mirrored = not any({"left", "right"} & set(target.split()) for target in self.targets)
+        self.mirrored = not any({"left", "right"} & set(re.split(r"[\s_-]+", t.lower())) for t in self.targets)
         self._size = size
         self._diameters: dict[str, float | None] = {}
 

@@ -38,6 +38,18 @@ def test_the_findings_come_as_json_too():
     assert facts["Models"]["mini"].endswith("mini.safetensors")
 
 
+def test_each_arithmetic_of_the_device_is_timed_and_compared(monkeypatch):
+    monkeypatch.setattr(devices, "usable_precisions", lambda _: ["float32", "bfloat16"])
+    done = run("--model", "mini", "--device", "cpu", "--arithmetic", "--json")
+    told = json.loads(done.stdout)["Arithmetic"]
+    assert re.fullmatch(r"\d+\.\d+ s", told["float32"])
+    said = re.match(r"([\d.]+) of the time, .* ([\d.e-]+) apart .* ([\d.]+)% of", told["bfloat16"])
+    ratio, change, same = said.groups()
+    assert 0 < float(change) < 0.02
+    assert 98 < float(same) <= 100
+    assert told["fastest"].startswith("bfloat16: choose it" if float(ratio) < 0.95 else "float32")
+
+
 def test_packages_are_named_without_importing_them_and_may_be_missing():
     code = """
 import sys

@@ -44,6 +44,18 @@ def test_same_prompt_same_mask_whatever_stands_beside_it(predictor, fluorescence
     np.testing.assert_allclose(together[1].probability, alone.probability, atol=1e-4)
 
 
+def test_each_name_of_an_object_has_one_answer(predictor, fluorescence):
+    prompts = ["nucleus", "nuclei", "Cell nucleus", "nuclear"]
+    masks = predictor.segment(fluorescence[0], prompts)
+    assert [mask.prompt for mask in masks] == prompts
+    assert all((mask.probability == masks[0].probability).all() for mask in masks)
+    # What says more than a name, or names what is not in the lists, is asked as it is.
+    table = predictor.table
+    for prompt in ("nucleus in brain MRI", "brain tumor", "no such thing"):
+        assert table.listed_name(prompt) is None
+    assert table.listed_name("lien") == "spleen"
+
+
 def test_an_image_is_encoded_once(predictor, fluorescence, monkeypatch):
     pixels = fluorescence[0][::-1]
     calls = []

@@ -180,7 +180,8 @@ class Predictor:
             As for :meth:`encode`; for arrays only.
         modality
             What kind of image it is. If given, a model with a fixed vocabulary is asked in words that it knows, for
-            the kinds or pieces of an object if need be; otherwise the words are asked as they are.
+            the kinds or pieces of an object if need be; otherwise it is asked the words as they are. A model that
+            takes any words is asked by the name that it looks for the object by, whichever of its names is given.
 
         Returns
         -------

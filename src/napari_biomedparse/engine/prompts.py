@@ -32,11 +32,14 @@ def check_prompts(prompts: Sequence[str]) -> None:
 def words_for(prompts: Sequence[str], modality: str | None, table: RecognitionTable) -> dict[str, tuple[str, ...]]:
     """Return for each prompt what the model is to be asked.
 
-    Where nothing is said about the image, or the model takes any words, that is the prompt itself. Otherwise the words
-    that the model knows the object by, or those of its kinds or pieces: a model that knows no nuclei but four types of
-    cells is asked for these on an image of pathology.
+    A model that takes any words is asked for an object that it looks for by the name in its lists, so that synonyms and
+    plurals have one answer, and for all else by the prompt itself. One with a fixed vocabulary is asked, where the kind
+    of image is said, in the words that it knows the object by, or those of its kinds or pieces: a model that knows no
+    nuclei but four types of cells is asked for these on an image of pathology.
     """
-    if modality is None or table.vocabulary is None:
+    if table.vocabulary is None:
+        return {prompt: (table.listed_name(prompt) or prompt,) for prompt in prompts}
+    if modality is None:
         return {prompt: (prompt,) for prompt in prompts}
     return {prompt: resolve(prompt, modality, vocabulary=table.vocabulary).asked for prompt in prompts}
 

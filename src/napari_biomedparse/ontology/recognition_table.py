@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from napari_biomedparse.ontology.lookup import find_object
+from napari_biomedparse.ontology.lookup import find_object, normalise
 from napari_biomedparse.ontology.resolve import published_vocabulary
 
 # Alpha and beta of the Beta distributions of mean probability, red, green and blue inside an object's mask.
@@ -115,6 +115,24 @@ class RecognitionTable:
             known = ", ".join(begun or self.lists) or "this model has none"
             raise ModalityError(f"There is no list of objects for {name!r}; choose one of: {known}.")
         return (exact or begun)[0]
+
+    def listed_name(self, prompt: str) -> str | None:
+        """Return the name in the lists of the object that a prompt names; None if it is not in them.
+
+        A phrasing as "nucleus in brain MRI" says more than a name does, and has none here.
+        """
+        found = None if " in " in normalise(prompt) else find_object(prompt)
+        return self._names.get(found.id) if found else None
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Identifier of each object in the lists -> its first name there."""
+        names: dict[str, str] = {}
+        for name in (name for listed in self.lists.values() for name in listed):
+            found = find_object(name)
+            if found:
+                names.setdefault(found.id, name)
+        return names
 
     def distributions(self, modality: str, name: str) -> Distributions | None:
         """Return an object's distributions, by its name or another one of it, or None where they are not known."""

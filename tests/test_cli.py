@@ -188,7 +188,7 @@ def test_two_images_of_one_name_do_not_share_a_result(tmp_path):
 BAD = {
     "missing": (None, "There is no file"),
     "text": (b"hello", "cannot be read"),
-    "truncated": ("truncated", "cannot be read"),
+    "truncated": ("truncated", "is cut short"),
     "boolean": (np.ones((9, 9), bool), "boolean"),
     "double": (np.ones((9, 9)), "64-bit"),
     "integer64": (np.ones((9, 9), np.int64), "64-bit"),

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from napari_biomedparse.cli import app
 from napari_biomedparse.io.label_store import LabelStore
 from napari_biomedparse.io.opened import ReadError, open_image, scenes
-from napari_biomedparse.io.read import read_array, read_picture
+from napari_biomedparse.io.read import PlaneIndex, read_array, read_picture
 from tests.io.microscopes import SIZES, STEP, write_czi, write_lif, write_nd2, write_slide
 
 NAMES = ("DAPI", "GFP")
@@ -78,7 +78,7 @@ def test_without_zeiss_library_colours_are_refused(tmp_path, rng, monkeypatch):
 def test_planes_of_a_czi_are_read_one_by_one(tmp_path, stack):
     pytest.importorskip("bioio_czi")
     write_czi(tmp_path / "stack.czi", stack, NAMES)
-    assert (read_picture(tmp_path / "stack.czi", t=1, c=0, z=2).pixels == stack[1, 0, 2]).all()
+    assert (read_picture(tmp_path / "stack.czi", PlaneIndex(1, 0, 2)).pixels == stack[1, 0, 2]).all()
     assert (read_array(tmp_path / "stack.czi", "TCZYX").compute() == stack).all()
 
 

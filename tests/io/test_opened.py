@@ -7,7 +7,7 @@ import zarr
 from skimage.io import imsave
 
 from napari_biomedparse.io.opened import ReadError, open_image, scenes
-from napari_biomedparse.io.read import read_picture
+from napari_biomedparse.io.read import PlaneIndex, read_picture
 
 
 def write_pyramid(path, levels, version="0.4", letters="zyx", unit="micrometer", scale=None, **more):
@@ -147,7 +147,7 @@ def test_an_ome_zarr_pyramid(tmp_path, rng, version):
     for level, data in zip(opened.levels, levels, strict=True):
         assert (level.compute() == data).all()
     assert scenes(path) == ["p"]
-    assert read_picture(path, 0, 0, 0).pixel_size.unit == "nm"
+    assert read_picture(path, PlaneIndex(0, 0, 0)).pixel_size.unit == "nm"
 
 
 def test_an_ome_zarr_without_a_unit_has_no_sizes(tmp_path, rng):
@@ -244,3 +244,15 @@ def test_what_cannot_be_opened_is_refused_with_a_sentence(tmp_path):
     (tmp_path / "cells.sldy").write_bytes(b"SlideBook")
     with pytest.raises(ReadError, match=r"cells\.sldy needs the plug-in bioio-sldy.*pip install bioio-sldy"):
         open_image(tmp_path / "cells.sldy")
+
+
+def test_pages_in_colours_are_sections(tmp_path, rng):
+    pages = rng.integers(0, 255, (4, 20, 30, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "pages.tif", pages, photometric="rgb")
+    opened = open_image(tmp_path / "pages.tif")
+    assert (opened.axes, opened.rgb, opened.channels) == ("ZYX", True, ())
+    assert (opened.levels[0].compute() == pages).all()
+    assert (read_picture(tmp_path / "pages.tif", PlaneIndex(z=2)).pixels == pages[2]).all()
+    assert (read_picture(tmp_path / "pages.tif", PlaneIndex(z=2, c=1)).pixels == pages[2, ..., 1]).all()
+    with pytest.raises(ReadError, match="choose one with --z 0 to 3"):
+        read_picture(tmp_path / "pages.tif")

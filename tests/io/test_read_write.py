@@ -8,7 +8,8 @@ import tifffile
 from skimage.io import imsave
 
 from napari_biomedparse import ImageError, LabelImage, PixelSize
-from napari_biomedparse.io.read import ReadError, read_array, read_picture
+from napari_biomedparse.io.opened import scenes
+from napari_biomedparse.io.read import PlaneIndex, ReadError, read_array, read_picture
 from napari_biomedparse.io.write import write_json, write_labels, write_table
 
 
@@ -27,13 +28,13 @@ def test_ome_tiff_plane_and_pixel_size(tmp_path, rng):
     path = tmp_path / "stack.ome.tif"
     unit = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
     tifffile.imwrite(path, stack, metadata={"axes": "ZCYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, **unit})
-    picture = read_picture(path, z=2, c=1)
+    picture = read_picture(path, PlaneIndex(z=2, c=1))
     assert (picture.pixels == stack[2, 1]).all()
     assert picture.pixel_size == PixelSize(0.5, 0.25, "um")
     with pytest.raises(ReadError, match="--c 0 to 1"):
-        read_picture(path, z=0)
+        read_picture(path, PlaneIndex(z=0))
     with pytest.raises(ReadError, match="no Z plane 3; it has 3"):
-        read_picture(path, z=3, c=0)
+        read_picture(path, PlaneIndex(z=3, c=0))
 
 
 @pytest.mark.parametrize("axes", ["TCZYX", "ZTYXC", "XYZTC"])
@@ -150,3 +151,52 @@ def test_a_level_of_a_pyramid_is_read(tmp_path, rng):
     assert (np.asarray(read_array(path, "YX", level=1)) == fine[::2, ::2]).all()
     with pytest.raises(ReadError, match="has 2 levels, so there is no level 2"):
         read_array(path, "YX", level=2)
+
+
+def test_one_of_several_images_of_a_file_is_chosen(tmp_path, rng):
+    first, second = rng.integers(0, 255, (2, 20, 30), dtype=np.uint8)
+    path = tmp_path / "several.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as file:
+        file.write(first, metadata={"axes": "YX", "Name": "left"})
+        file.write(second, metadata={"axes": "YX", "Name": "right"})
+    with pytest.raises(ReadError, match=r"several\.ome\.tif holds several images; choose one with --scene: .*, "):
+        read_picture(path)
+    names = scenes(path)
+    assert (read_picture(path, PlaneIndex(scene=names[1])).pixels == second).all()
+    assert (np.asarray(read_array(path, "YX", scene=names[0])) == first).all()
+    with pytest.raises(ReadError, match="no scene 'middle'"):
+        read_array(path, "YX", scene="middle")
+
+
+def test_a_store_of_several_images_is_read(tmp_path, rng):
+    import zarr
+
+    from tests.io.test_opened import write_pyramid
+
+    store = tmp_path / "many.zarr"
+    zarr.open_group(store, mode="w", zarr_format=2).attrs.update({"bioformats2raw.layout": 3})
+    images = rng.integers(0, 255, (2, 40, 30), dtype=np.uint8)
+    for number, image in enumerate(images):
+        write_pyramid(store / str(number), [image], letters="yx")
+    assert (read_picture(store, PlaneIndex(scene="1")).pixels == images[1]).all()
+    assert (np.asarray(read_array(store, "YX", scene="0")) == images[0]).all()
+
+
+def test_pages_are_found_by_another_name_of_their_axis(tmp_path, rng):
+    pages = rng.integers(0, 255, (4, 20, 30), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "pages.ome.tif", pages, metadata={"axes": "TYX"})
+    assert (np.asarray(read_array(tmp_path / "pages.ome.tif", "ZYX")) == pages).all()
+    with pytest.raises(ReadError, match="has the axes TYX, not CYX"):
+        read_array(tmp_path / "pages.ome.tif", "CYX")
+
+
+def test_a_section_of_a_scan_is_read_and_recipes_leave_scans_alone(tmp_path):
+    import nibabel
+
+    voxels = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([2.0, 3.0, 4.0, 1.0])), tmp_path / "scan.nii.gz")
+    picture = read_picture(tmp_path / "scan.nii.gz", PlaneIndex(z=1))
+    assert (picture.pixels == voxels[::-1, ::-1, 1].T).all()
+    assert picture.pixel_size == PixelSize(3.0, 2.0, "mm")
+    with pytest.raises(ReadError, match="napari-biomedparse batch"):
+        read_array(tmp_path / "scan.nii.gz", "ZYX")

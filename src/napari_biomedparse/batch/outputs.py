@@ -15,6 +15,7 @@ from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.measure import Row, measure_objects, table_columns
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.io.coco import CocoDataset
+from napari_biomedparse.io.names import names_of
 from napari_biomedparse.io.read import Picture
 from napari_biomedparse.io.write import write_json, write_labels, write_picture, write_table
 from napari_biomedparse.ontology import find_object
@@ -34,12 +35,15 @@ class Outputs:
         The objects of all images in one file.
     findings
         A table of what was looked for, found or not, for each image.
+    scene
+        Which image of each file, as part of its results' names; None for files with one.
     """
 
     folder: Path
     overlay: bool = False
     coco: bool = False
     findings: bool = False
+    scene: str | None = None
 
     @property
     def coco_path(self) -> Path:
@@ -48,11 +52,7 @@ class Outputs:
 
     def of(self, image: Path) -> dict[str, Path]:
         """Return an image's files: ``labels``, ``names``, ``objects``, and ``overlay`` and ``findings`` if wanted."""
-        name = image.name
-        for ending in (".ome.tiff", ".ome.tif", image.suffix):
-            if ending and name.lower().endswith(ending.lower()):
-                name = name[: -len(ending)]
-                break
+        (name,) = names_of(image, [self.scene])
         paths = {
             "labels": self.folder / f"{name}_labels.ome.tif",
             "names": self.folder / f"{name}_labels.json",

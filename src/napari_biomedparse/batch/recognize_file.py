@@ -65,7 +65,7 @@ def recognize_file(
     ReadError, ImageError, ModalityError, OSError
         If the file cannot be read, its modality not be guessed, or the results not be written.
     """
-    picture = read_picture(image, *job.plane)
+    picture = read_picture(image, job.plane)
     encoded = predictor.encode(picture.pixels, scales=(), diameter=job.diameter)
     recognition = predictor.recognize(encoded, job.modality, job.limit)
     labels = recognition.labels()

@@ -53,7 +53,7 @@ def segment_file(
     ReadError, ImageError, OSError
         If the file cannot be read or the results cannot be written.
     """
-    picture = read_picture(image, *job.plane)
+    picture = read_picture(image, job.plane)
     encoded = predictor.encode(picture.pixels, scales=(), diameter=job.diameter)
     steps = predictor.steps(encoded, job.prompts, modality=job.modality)
     while True:

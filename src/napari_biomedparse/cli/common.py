@@ -21,6 +21,7 @@ Diameter = Annotated[
 ]
 TimePoint = Annotated[int | None, typer.Option(help="Time point of a series, from 0.")]
 Channel = Annotated[int | None, typer.Option(help="Channel, from 0; of a picture in colours 0 red, 1 green, 2 blue.")]
+Scene = Annotated[str | None, typer.Option(help="Which image, of a file that holds several; an error names them.")]
 Section = Annotated[int | None, typer.Option(help="Section of a stack, from 0.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace results that are there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]

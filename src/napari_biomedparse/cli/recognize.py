@@ -16,6 +16,7 @@ from napari_biomedparse.cli.common import (
     Model,
     Overwrite,
     Precision,
+    Scene,
     Section,
     TimePoint,
     clear_errors,
@@ -41,6 +42,7 @@ def recognize(
     t: TimePoint = None,
     c: Channel = None,
     z: Section = None,
+    scene: Scene = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,14 +53,14 @@ def recognize(
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.io.read import PlaneIndex
 
-        outputs = Outputs(output, overlay, coco, findings=True)
+        outputs = Outputs(output, overlay, coco, findings=True, scene=scene)
         outputs.check(images, overwrite)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
         if modality is not None:
             modality = predictor.table.modality(modality)
         if meta:
             predictor.check_meta_objects()
-        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z), diameter)
+        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z, scene), diameter)
         output.mkdir(parents=True, exist_ok=True)
 
     lists = predictor.table.lists

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_biomedparse.cli.common import Device, Overwrite, clear_errors
+from napari_biomedparse.cli.common import Device, Overwrite, Scene, clear_errors
 
 
 def replay(
@@ -17,6 +17,7 @@ def replay(
         Path,
         typer.Option(help="File for the labels, such as labels.ome.tif, or for a table of them, such as labels.csv."),
     ],
+    scene: Scene = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -45,10 +46,10 @@ def replay(
             if wanted.weights and hashlib.file_digest(file, "sha256").hexdigest() != wanted.weights:
                 raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
         chosen = wanted.selection
-        array = [read_array(image, chosen.axes, chosen.rgb, level) for level in range(chosen.level + 1)]
+        array = [read_array(image, chosen.axes, chosen.rgb, level, scene) for level in range(chosen.level + 1)]
         followed = labels_of(wanted, array, Predictor.from_pretrained(weights, device))
         frames = Frames(followed.values, chosen.axes)
-        told, unit = sizes_of(image)
+        told, unit = sizes_of(image, scene)
         coarser = {
             letter: finest / own
             for letter, finest, own in zip(chosen.axes, array[0].shape, array[-1].shape, strict=False)

@@ -16,6 +16,7 @@ from napari_biomedparse.cli.common import (
     Model,
     Overwrite,
     Precision,
+    Scene,
     Section,
     TimePoint,
     clear_errors,
@@ -42,6 +43,7 @@ def segment(
     t: TimePoint = None,
     c: Channel = None,
     z: Section = None,
+    scene: Scene = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -55,9 +57,9 @@ def segment(
 
         prompts = list(dict.fromkeys(prompt))
         check_prompts(prompts)
-        outputs = Outputs(output, overlay, coco)
+        outputs = Outputs(output, overlay, coco, scene=scene)
         outputs.check(images, overwrite)
-        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z), modality, diameter)
+        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z, scene), modality, diameter)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
         output.mkdir(parents=True, exist_ok=True)
 

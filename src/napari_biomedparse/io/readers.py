@@ -94,21 +94,6 @@ def open_scene(path: Path, scene: str | None) -> OpenedImage:
         raise ReadError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def lazy_pixels(path: Path, image: Any, axes: str, **at: int) -> Any:
-    """Return a lazy array (dask) of a reader's scene with the given axes, S being colours, at an index of others.
-
-    Raises
-    ------
-    ReadError
-        If its colours cannot be had.
-    """
-    found = "".join(axis for axis in AXES if axis in axes or axis in at)
-    levels = _czi_levels(path, image, found + ("S" if "S" in axes else ""))
-    if levels:
-        return levels[0][tuple(at.get(axis, slice(None)) for axis in found)]
-    return image.get_image_dask_data(axes, **at)
-
-
 def _czi_levels(path: Path, image: Any, axes: str) -> list[Any]:
     """Return the levels of a CZI's scene, none of another file's."""
     if path.suffix.lower() != ".czi":
@@ -138,10 +123,24 @@ def _opened(path: Path, scene: str | None, index: int, image: Any) -> OpenedImag
     rgb = colours in (3, 4)
     if colours and not rgb:
         levels = [level[..., 0] for level in levels]
+    names = _channels(image, counts.get("C", 1))
+    if rgb and "C" in axes:
+        axes, names = _pages(path, axes), ()
     spacing, unit = pixel_sizes(path, image)
     step = time_step(path, image) if "T" in axes else None
     spacing = {axis: size for axis, size in spacing.items() if axis in axes} | ({"T": step} if step else {})
-    return OpenedImage(path, scene, tuple(levels), axes, rgb, spacing, unit, _channels(image, counts.get("C", 1)))
+    return OpenedImage(path, scene, tuple(levels), axes, rgb, spacing, unit, names)
+
+
+def _pages(path: Path, axes: str) -> str:
+    """Return the axes of pictures in colours: several of them are no channels but sections or time points.
+
+    Plain TIFF does not say what its pages are, and bioio calls those in colours channels.
+    """
+    for axis in "ZT":
+        if axis not in axes:
+            return axes.replace("C", axis)
+    raise ReadError(f"{path} has several channels of pictures in colours; export each as a file of its own.")
 
 
 def _counts(path: Path, image: Any) -> dict[str, int]:

@@ -147,20 +147,19 @@ def write_labels(question: Question, stopped: Event) -> Generator[Growing | Step
 
 def _job(question: Question, recipe: Recipe) -> Job:
     """Return what is to be done: of a file that holds several images, with that which the layer shows."""
+    from napari_biomedparse.io.names import names_of
     from napari_biomedparse.io.opened import open_image, scenes
-    from napari_biomedparse.scale.inputs import name_of
     from napari_biomedparse.scale.job import Job
     from napari_biomedparse.scale.study import StudyError
 
     found = scenes(question.path)
     several: list[str | None] = [*found] if len(found) > 1 else [None]
-    for scene in several:
+    for scene, name in zip(several, names_of(question.path, several), strict=True):
         image = open_image(question.path, scene)
         for selection in _of_file(question.stack, image):
             stack = Stack(image.levels, selection, str(question.path))
             if _is_same(question.stack, stack):
                 asked = replace(recipe, selection=selection)
-                name = name_of(question.path, scene)
                 return Job(
                     question.path.resolve(),
                     scene,

@@ -13,6 +13,7 @@ from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
 from napari_biomedparse.engine.stack import Stack, choose_level
 from napari_biomedparse.engine.units import UNITS, short_unit
+from napari_biomedparse.io.names import names_of, stem
 from napari_biomedparse.io.opened import OpenedImage, open_image, scenes
 from napari_biomedparse.ontology import Scale, scale_of
 from napari_biomedparse.scale.grid import BLOCK_BYTES
@@ -107,14 +108,13 @@ def jobs_of(
     names: dict[str, Path] = {}
     for path in paths:
         try:
-            if (folder / f"{name_of(path, None)}.ome.zarr").resolve() in (path.resolve(), *path.resolve().parents):
+            if (folder / f"{stem(path)}.ome.zarr").resolve() in (path.resolve(), *path.resolve().parents):
                 raise StudyError(f"The results of {path} would take its own place; choose another folder for them.")
             found = scenes(path)
             several: Sequence[str | None] = found if len(found) > 1 else [None]
-            for scene in several:
+            for scene, name in zip(several, names_of(path, several), strict=True):
                 image = open_image(path, scene)
                 chosen = selection or selection_of(image, recipe.prompts, recipe.selection.channels)
-                name = name_of(path, scene)
                 if name in names:
                     raise StudyError(
                         f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders."
@@ -128,22 +128,3 @@ def jobs_of(
         except (ValueError, OSError) as error:
             failed.append((path, error))
     return jobs, failed
-
-
-def name_of(path: Path, scene: str | None) -> str:
-    """Return the name of the results of an image, without ending."""
-    return stem(path) + (f"_{_plain(scene)}" if scene else "")
-
-
-def stem(path: Path) -> str:
-    """Return the name of a file without its ending."""
-    name = path.name
-    for ending in (".ome.tiff", ".ome.tif", ".ome.zarr", ".nii.gz", path.suffix):
-        if ending and name.lower().endswith(ending.lower()) and len(name) > len(ending):
-            return name[: -len(ending)]
-    return name
-
-
-def _plain(scene: str) -> str:
-    """Return a scene's name as part of a file's."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in scene)

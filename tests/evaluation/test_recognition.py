@@ -7,10 +7,10 @@ import pytest
 
 from napari_biomedparse import ObjectMask
 from napari_biomedparse.engine.recognition import Finding, Recognition
-from napari_biomedparse.evaluation.kinds import family, is_family, list_of
 from napari_biomedparse.evaluation.recognition import RECOGNITION_COLUMNS, recognise_image, recognition_rows
 from napari_biomedparse.ontology import ModalityError, RecognitionTable
 from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.kinds import family, is_family, list_of
 
 LISTS = {"X-Ray-Chest": ("left lung", "right lung", "tumor"), "X-Ray-Hand": ("tumor",), "CT-Chest": ("nodule",)}
 PIXELS = np.ones((2, 2), bool)

@@ -56,6 +56,35 @@ def test_volumes_are_cut_into_planes_without_the_empty_ones(tmp_path, scans):
     assert read_split(out, "test") == []
 
 
+@pytest.mark.parametrize(("plane", "shape"), [("axial", (40, 30)), ("coronal", (20, 30)), ("sagittal", (20, 40))])
+def test_planes_across_thick_slices_are_not_squashed(tmp_path, plane, shape):
+    folder = describe(
+        tmp_path / "thick",
+        **{"modality": "CT", "site": "abdomen", "plane": plane, "images": "ct/{image}.nii.gz"},
+        masks=[{"files": "seg/{image}.nii.gz", "label": "liver", "instances": True}],
+    )
+    mask = np.zeros((30, 40, 4), np.uint8)
+    mask[10:20, 15:25, 1:3] = 7
+    for place, array in (("ct", np.where(mask, 50, -1000).astype(np.int16)), ("seg", mask)):
+        (folder / place).mkdir()
+        # A cube of 10 mm, in slices 5 mm thick.
+        nibabel.save(nibabel.Nifti1Image(array, np.diag([-1.0, -1, 5, 1])), folder / place / "a.nii.gz")
+    assert build(folder, tmp_path / "kept", Settings(size=None, test=0)).failures == []
+    for example in (kept := read_split(tmp_path / "kept", "train")):
+        image, liver, numbers = example.read_image(), example.read_mask("liver"), example.read_instances("liver")
+        assert image.shape[:2] == liver.shape == shape
+        rows, columns = np.nonzero(liver)
+        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (10, 10)
+        assert (numbers == liver).all()
+        assert np.median(image[liver]) == 127
+    assert len(kept) == (2 if plane == "axial" else 10)
+    build(folder, tmp_path / "laid", Settings(size=80, test=0, empty=1))
+    laid = {example.image.name: example.read_mask("liver") for example in read_split(tmp_path / "laid", "train")}
+    shown = np.argwhere(next(mask for mask in laid.values() if mask.any()))
+    assert len(laid) > len(kept)
+    assert abs(np.ptp(shown, axis=0) + 1 - 10 * 80 / max(shape)).max() <= 2
+
+
 def test_empty_planes_can_be_kept_as_negatives(tmp_path, scans):
     out = tmp_path / "out"
     build(scans, out, Settings(size=64, test=0, min_pixels=20, empty=1))

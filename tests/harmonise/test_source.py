@@ -221,6 +221,24 @@ def test_a_group_that_the_source_has_in_both_splits_is_refused(tmp_path):
         found(describe(tmp_path, **{**content, "group": "(q)"}))
 
 
+def test_a_split_that_is_not_known_is_named(tmp_path):
+    for name in ("train/a", "train_m/a", "holdout/b", "holdout_m/b"):
+        save(tmp_path / f"{name}.png", BLANK)
+    content = {"images": "{split}/{image}.png", "masks": [{"files": "{split}_m/{image}.png", "label": "liver"}]}
+    folder = describe(tmp_path, **content)
+    with pytest.raises(
+        SourceError, match=r"holdout/b\.png is of the split 'holdout', which is none of train, .*rename"
+    ):
+        found(folder)
+    (tmp_path / "holdout_m/b.png").unlink()
+    assert found(folder)[0] == {"train/a": ["train_m/a.png"]}
+    with SourceIndex(folder, load_source(folder, modality="CT", site="liver")) as index:
+        assert index.images_without_mask == 0
+    (tmp_path / "train_m/a.png").unlink()
+    with pytest.raises(SourceError, match=r"fits 2 images"):
+        found(folder)
+
+
 def test_an_image_without_a_mask_needs_no_group(tmp_path):
     for name in ("img/p1_a", "seg/p1_a", "img/cover"):
         save(tmp_path / f"{name}.png", BLANK)

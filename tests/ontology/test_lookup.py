@@ -13,6 +13,7 @@ from napari_biomedparse.ontology import (
     parents_of,
     scale_of,
 )
+from napari_biomedparse.ontology.lookup import names_in
 
 
 def identifier(prompt, **context):
@@ -98,6 +99,42 @@ def test_the_place_may_be_given_apart_from_the_words():
 
 
 @pytest.mark.parametrize(
+    ("prompt", "modality", "site", "found"),
+    [
+        ("cancer", "CT", "liver", None),
+        ("malignant neoplasm", "MRI", "thyroid", None),
+        ("cyst", "CT", "liver", None),
+        ("gland", "pathology", "prostate", None),
+        ("polyp", "ultrasound", None, None),
+        ("nodule", "CT", "abdomen", None),
+        ("hemorrhage", "CT", "abdomen", None),
+        ("edema", "CT", "lung", "edema"),
+        ("cyst in liver CT", None, None, None),
+        ("cancer", "ultrasound", "breast", "malignant-breast-tumor"),
+        ("cyst", "CT", "renal", "kidney-cyst"),
+        # These say it themselves, or are the same wherever they are.
+        ("renal cysts", "CT", "liver", "kidney-cyst"),
+        ("livers", "fundus", "eye", "liver"),
+        ("erythrocytes", "pathology", "liver", "red-blood-cell"),
+        ("nuclei in breast pathology", None, None, "nucleus"),
+    ],
+)
+def test_words_that_leave_out_their_site_mean_nothing_where_their_object_does_not_occur(prompt, modality, site, found):
+    assert identifier(prompt, modality=modality, site=site) == found
+
+
+def test_an_object_goes_by_the_names_that_mean_it_in_its_place():
+    liver_tumor, stone = find_object("liver tumor"), find_object("kidney stone")
+    assert {"liver cancer", "tumor", "mass"} < set(names_in(liver_tumor, "CT", "liver"))
+    # There it would be the kidney's.
+    assert set(names_in(liver_tumor, "CT", "abdomen")) == set(liver_tumor.names)
+    assert {"kidney stone", "stone"} < set(names_in(stone, "CT", "abdomen"))
+    elsewhere = names_in(find_object("breast cancer"), "CT", "liver")
+    assert "breast cancer" in elsewhere
+    assert not {"cancer", "malignant tumor"} & set(elsewhere)
+
+
+@pytest.mark.parametrize(
     ("name", "found"),
     [
         ("ct", "CT"),
@@ -132,7 +169,7 @@ def test_an_object_occurs_in_a_modality_its_special_cases_and_its_general_case()
     ("scale", "prompts"),
     [
         ("organ", "liver|tumor|polyp|skin lesion|optic disc|fetal head|hippocampus|aorta|flux capacitor"),
-        ("tissue", "vessel|artery|vein|capillary|axon|myelin|kidney stone|gland"),
+        ("tissue", "vessel|artery|vein|capillary|axon|myelin|kidney stone|gland|Glands in prostate pathology"),
         (
             "cell",
             "nuclei in fluorescence microscopy|cytoplasm|platelets|neoplastic cells",

@@ -49,6 +49,14 @@ def test_nuclei_on_pathology_are_the_union_of_the_published_cell_types(prompt):
     assert {entry.id for entry in found.parts} == {prompt.replace(" ", "-") for prompt in found.asked}
 
 
+@pytest.mark.parametrize(
+    ("prompt", "modality"), [("cyst in liver CT", "CT"), ("cancer", "MRI"), ("polyp", "ultrasound")]
+)
+def test_the_published_model_is_not_asked_for_another_organs_object(prompt, modality):
+    found = resolve(prompt, modality, vocabulary=PUBLISHED)
+    assert (found.kind, found.object, found.asked) == ("free text", None, (prompt,))
+
+
 def test_children_that_do_not_occur_in_the_modality_are_left_out():
     found = resolve("nuclei", "fluorescence microscopy", vocabulary=PUBLISHED)
     assert (found.kind, found.object, found.asked) == ("free text", find_object("nucleus"), ("nuclei",))

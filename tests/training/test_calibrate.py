@@ -124,6 +124,22 @@ def test_the_classifier_tells_modalities_apart_and_survives_the_file(rng, tmp_pa
         RecognitionTable.read(tmp_path / "t.json")
 
 
+def test_of_few_numbered_images_all_are_looked_at(predictor, fluorescence, tmp_path):
+    pixels, truth, numbers = fluorescence
+    for part in ("train", "train_mask", "train_instances"):
+        (tmp_path / part).mkdir()
+    for number in range(2 * LEAST_MASKS):
+        part = np.s_[20 * (number // 2) : 20 * (number // 2) + 96, :96]
+        name = f"i{number:02d}_fluorescence+microscopy_cell"
+        imsave(tmp_path / "train" / f"{name}.png", pixels[part], check_contrast=False)
+        kinds = {"mask": truth.astype(np.uint8) * 255, "instances": numbers.astype(np.uint16)}
+        for kind in ("mask", "instances") if number < 3 else ("mask",):
+            imsave(tmp_path / f"train_{kind}" / f"{name}_nucleus.png", kinds[kind][part], check_contrast=False)
+    steps = []
+    calibrate(predictor, [tmp_path], LEAST_MASKS, lambda *step: steps.append(step))
+    assert steps[-1] == (3 * LEAST_MASKS + 3,) * 2
+
+
 def test_modalities_are_written_as_the_published_ones(tmp_path):
     def name(modality, site):
         return modality_name(Example("d", tmp_path, modality, site, {}))

@@ -13,10 +13,10 @@ from skimage.segmentation import clear_border
 
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import CheckpointError, save_model
-from napari_biomedparse.ontology import find_object, scale_of
+from napari_biomedparse.ontology import find_modality, find_object, occurs_in, scale_of
 from napari_biomedparse.training.augment import Placement, empty_field, is_grey, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
-from napari_biomedparse.training.dataset import Example, read_split
+from napari_biomedparse.training.dataset import DataError, Example, read_split
 from napari_biomedparse.training.losses import LossConfig, prompt_losses
 from napari_biomedparse.training.phrasing import Phrasing, misspell, nonsense
 from napari_biomedparse.training.start import start_from
@@ -53,6 +53,64 @@ def test_absent_objects_are_never_ones_annotated_in_the_modality(rng, scale):
         assert all(scale_of(found.name) == scale for found in named)
 
 
+def test_a_word_for_another_organs_object_is_no_name_of_what_is_there(rng):
+    def said(modality, site, target):
+        one = example(modality, site, target)
+        return {Phrasing([one]).present(target, one, rng).partition(" in ")[0] for _ in range(200)}
+
+    for place, target in (("CT", "liver"), "cancer"), (("pathology", "prostate"), "gland"), (("CT", "liver"), "cyst"):
+        assert not {
+            words for words in said(*place, target) if "breast" in words or "colon" in words or "kidney" in words
+        }
+    assert "cysts" in said("CT", "kidney", "cyst")
+    assert not {"tumor", "mass"} & said("CT", "abdomen", "liver tumor")
+
+
+def test_absent_objects_are_never_ones_that_may_be_there_by_another_name(rng):
+    shown = [
+        example("CT", "liver", "tumor", "liver"),
+        example("ultrasound", "breast", "tumor"),
+        example("MRI", "abdomen", "Spleen", "scar"),
+        example("MRI-T1", "heart", "left ventricle"),
+        example("ultrasound", "heart", "valve leaflet"),
+        example("pathology", "tissue", "nuclei"),
+        example("brightfield microscopy", "cell", "nucleus"),
+    ]
+    phrasing = Phrasing(shown)
+    for one in shown:
+        asked = [phrasing.absent(one, scale, rng) for scale in ("organ", "tissue", "cell") for _ in range(300)]
+        named = [found for words in asked if (found := find_object(words, one.modality, one.site))]
+        assert len({found.id for found in named}) > 40
+        assert not any(occurs_in(found, find_modality(one.modality)) for found in named)
+        # These are the breast's, the kidney's and the lung's only where nothing else is said.
+        assert not {"tumor", "mass", "cancer", "cyst", "nodule", "lesion"} & {w.partition(" in ")[0] for w in asked}
+    heart, abdomen = shown[3], shown[2]
+    words = {phrasing.absent(one, "organ", rng).partition(" in ")[0] for one in (heart, abdomen) for _ in range(300)}
+    assert "scar" not in words, "an MRI may show what is annotated on another"
+    asked = {phrasing.absent(heart, "organ", rng).partition(" in ")[0] for _ in range(300)}
+    assert "valve leaflet" not in asked, "a heart may show what is annotated on another"
+    assert "valve leaflet" in {phrasing.absent(shown[0], "organ", rng).partition(" in ")[0] for _ in range(300)}
+
+
+def test_of_a_kind_of_image_that_is_not_known_nothing_is_known_to_be_absent(rng):
+    unknown = example("lidar", "street", "nucleus")
+    assert not any(find_object(Phrasing([unknown]).absent(unknown, "cell", rng)) for _ in range(200))
+
+
+def test_a_mask_of_another_size_than_its_image_is_named(tmp_path, tiny_config):
+    for size, numbered in ((48, False), (64, True)):
+        files = {part: tmp_path / f"{part}.png" for part in ("image", "mask", "numbers")}
+        imsave(files["image"], np.full((64, 64), 90, np.uint8), check_contrast=False)
+        imsave(files["mask"], np.full((64, size), 255, np.uint8), check_contrast=False)
+        imsave(files["numbers"], np.ones((48, 64), np.uint8), check_contrast=False)
+        more = {"liver": files["numbers"]} if numbered else {}
+        one = Example("Set", files["image"], "CT", "abdomen", {"liver": files["mask"]}, more)
+        sampler = TripleSampler([one], tiny_config, 32, SamplingConfig(), seed=0)
+        wrong = "numbers.png is 48 x 64" if numbered else "mask.png is 64 x 48"
+        with pytest.raises(DataError, match=f"{wrong} but its image 64 x 64 pixels: make them one size"):
+            sampler.batch(0, 1)
+
+
 def test_slips_change_one_letter_and_nonsense_names_nothing(rng):
     slips = {misspell("hippocampus", rng) for _ in range(200)}
     assert len(slips) > 10
@@ -63,7 +121,13 @@ def test_slips_change_one_letter_and_nonsense_names_nothing(rng):
 
 @pytest.mark.parametrize("name", ["left lung", "Left lung", "left-lung", "LEFT_LUNG", "lung"])
 def test_what_is_left_or_right_is_not_mirrored_however_it_is_written(name):
-    assert Triple(example("X-Ray", "chest", name), 64).mirrored == (name == "lung")
+    assert Triple(example("ultrasound", "chest", name), 64).mirrored == (name == "lung")
+
+
+def test_scans_of_the_trunk_are_not_mirrored_for_its_organs_have_sides():
+    cases = [("CT", "abdomen"), ("MRI-T1", "heart"), ("X-Ray", "chest"), ("MRI", "brain"), ("pathology", "lung")]
+    mirrored = [Triple(example(modality, site, "vessel"), 64).mirrored for modality, site in cases]
+    assert mirrored == [False, False, False, True, True]
 
 
 def test_movement_takes_image_and_mask_along_and_flips_only_where_told():

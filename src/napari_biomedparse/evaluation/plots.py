@@ -11,10 +11,10 @@ import numpy as np
 
 from napari_biomedparse.engine.shape import Shape
 from napari_biomedparse.evaluation.figures import Figures
-from napari_biomedparse.evaluation.kinds import family
 from napari_biomedparse.evaluation.presence import PresenceScore, roc_auc, roc_curve
 from napari_biomedparse.evaluation.published import published_score
 from napari_biomedparse.evaluation.scores import MaskScore, TargetKey
+from napari_biomedparse.training.kinds import family
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

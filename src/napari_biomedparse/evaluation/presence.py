@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -13,10 +14,10 @@ from scipy.stats import mannwhitneyu
 
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.evaluation.kinds import family, identity, is_family, is_site, list_of
-from napari_biomedparse.ontology import RecognitionTable, find_modality, find_object, normalise, occurs_in
+from napari_biomedparse.ontology import RecognitionTable
 from napari_biomedparse.training.calibrate import modality_name
 from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.kinds import absent_from, family
 
 Kind = Literal["present", "object", "nonsense"]
 
@@ -56,9 +57,8 @@ class PresenceScore:
 class AbsentPrompts:
     """Choose prompts for what an image does not show, always the same for the same image.
 
-    Absent are objects that neither the sets of the image's modality annotate nor those of its site, and that do not
-    occur in the modality as far as the ontology knows: a CT of the abdomen may well show the liver that only an MRI set
-    annotates. They come from the sets that are evaluated and from the model's own lists.
+    What is absent is said by :func:`~napari_biomedparse.training.kinds.absent_from`, as in training. The names come
+    from the sets that are evaluated and from the model's own lists.
 
     Parameters
     ----------
@@ -73,20 +73,10 @@ class AbsentPrompts:
         for example in examples:
             named.setdefault(modality_name(example), set()).update(example.masks)
         self._named: Mapping[str, set[str]] = named
-        self._table = table
 
     def choose(self, example: Example) -> list[tuple[str, Kind]]:
         """Return prompts with their kind, at most :data:`ABSENT_OBJECTS` objects and :data:`ABSENT_NONSENSE` words."""
-        own = list_of(example, self._table)
-        near: set[str] = set(example.masks)
-        far: set[str] = set()
-        for name, targets in self._named.items():
-            related = name == own or is_family(name, example) or is_site(name, example)
-            (near if related else far).update(targets)
-        shown = {identity(target) for target in near}
-        kind = find_modality(example.modality)
-        absent = {normalise(target) for target in far if identity(target) not in shown}
-        absent -= {target for target in absent if (e := find_object(target)) and kind and occurs_in(e, kind)}
+        absent = absent_from(example, chain.from_iterable(self._named.values()), self._named)
         rng = np.random.default_rng(zlib.crc32(example.image.name.encode()))
         objects = rng.permutation(sorted(absent))[:ABSENT_OBJECTS]
         words = rng.choice(NONSENSE, ABSENT_NONSENSE, replace=False)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.views import EncodedImage
-from napari_biomedparse.evaluation.kinds import identity, is_family, list_of
 from napari_biomedparse.ontology import ModalityError
 from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.kinds import identity, is_family, list_of
 
 
 @dataclass(frozen=True)

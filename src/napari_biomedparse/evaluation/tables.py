@@ -12,9 +12,9 @@ from scipy.stats import pearsonr
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.shape import Shape
 from napari_biomedparse.evaluation.instances import add_counts
-from napari_biomedparse.evaluation.kinds import family
 from napari_biomedparse.evaluation.published import PublishedScore, published_score
 from napari_biomedparse.evaluation.scores import MaskScore, TargetKey, rounded
+from napari_biomedparse.training.kinds import family
 
 PRECISION_AT = (0.5, 0.6, 0.7, 0.8, 0.9)
 

@@ -23,7 +23,7 @@ from napari_biomedparse.harmonise.source import Source, SourceError
 FOLDERS = tuple(f"{split}{kind}" for split in SPLITS for kind in ("", "_mask", "_instances"))
 REVIEW_NAME, SCRATCH_NAME, FAILED_NAME, UNFINISHED = "review.csv", "build.sqlite", "failed.csv", "unfinished"
 # Changes whenever the same source and settings are written differently.
-FORMAT = 2
+FORMAT = 3
 
 
 def check_folder(folder: Path, out: Path) -> None:

@@ -143,11 +143,19 @@ class SourceIndex:
         orphans = sum(self._add_masks(number, rule) for number, rule in enumerate(self.source.masks))
         # Where images and masks share a folder, the images' pattern also fits the masks.
         self.table.execute("DELETE FROM images WHERE path IN (SELECT path FROM masks)")
-        without = self.table.execute("DELETE FROM images WHERE key NOT IN (SELECT key FROM masks)").rowcount
+        lone = "DELETE FROM images WHERE key NOT IN (SELECT key FROM masks)"
+        other = self.table.execute(f"{lone} AND split NOT IN ('train', 'test')").rowcount
+        without = self.table.execute(lone).rowcount
         if not len(self):
             raise SourceError(
-                f"No image in {self.folder} has a mask: {self.source.images} fits {without} images, "
+                f"No image in {self.folder} has a mask: {self.source.images} fits {without + other} images, "
                 f"{', '.join(rule.files for rule in self.source.masks)} fits no mask of theirs."
+            )
+        strange = self.table.execute("SELECT path, split FROM images WHERE split NOT IN ('train', 'test')").fetchone()
+        if strange:
+            raise SourceError(
+                f"{strange[0]} is of the split {strange[1]!r}, which is none of {', '.join(SPLIT_NAMES)}; rename it, "
+                "or leave {split} out of the patterns to split by group."
             )
         strange = self.table.execute("SELECT path FROM images WHERE grp IS NULL").fetchone()
         if strange:
@@ -166,13 +174,14 @@ class SourceIndex:
         return walk(self.folder, pattern.folder)
 
     def _add_image(self, path: str, parts: Mapping[str, str]) -> None:
-        key, split = _key(parts), parts.get("split")
+        key, split = _key(parts), parts.get("split") or None
         known = SPLIT_NAMES.get(split.lower()) if split else None
+        row = (key, plain_name(key), path.rstrip("/"), self._group(path, key, parts), known or split)
         if split and not known:
-            # Another folder, such as that of the masks.
+            # Perhaps the folder of the masks; only if what lies there has masks is it a split whose name is not known.
+            self.table.execute("INSERT OR IGNORE INTO images VALUES(?, ?, ?, ?, ?)", row)
             return
         try:
-            row = (key, plain_name(key), path.rstrip("/"), self._group(path, key, parts), known)
             self.table.execute("INSERT INTO images VALUES(?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:
             other = self.table.execute("SELECT path FROM images WHERE name=?", (plain_name(key),)).fetchone()[0]

@@ -28,7 +28,7 @@ class Settings:
     Attributes
     ----------
     size
-        Side of the square pictures in pixels; None keeps height and width.
+        Side of the square pictures in pixels; None keeps height and width, of scans as far as their pixels are square.
     test
         Share of the groups in the test split, where the source has no splits.
     seed
@@ -124,19 +124,19 @@ def make_item(
         unnamed |= _add_mask(masks, mask, volume, targets, folder, source, item)
     split = item.split or split_of(item.group, settings.test, settings.seed)
     images: list[dict[str, Any]] = []
-    intensity = source.intensity_for(volume.planes.dtype.itemsize * 8)
+    intensity, square = source.intensity_for(volume.planes.dtype.itemsize * 8), volume.square
     try:
         for z, plane in enumerate(volume.planes):
             name = item.name if volume.flat else f"{item.name}-z{z:03d}"
-            fitted = {t: fit_mask(masks.get(t, z), settings.size) for t in masks.targets if masks.has(t, z)}
+            fitted = {t: fit_mask(masks.get(t, z), settings.size, square) for t in masks.targets if masks.has(t, z)}
             kept = {target: mask for target, mask in fitted.items() if mask.sum() >= settings.min_pixels}
             if not kept:
                 if fitted or fraction(name, settings.seed) >= settings.empty:
                     continue
-                kept = dict.fromkeys(masks.targets, fit_mask(np.zeros(masks.shape, bool), settings.size))
+                kept = dict.fromkeys(masks.targets, fit_mask(np.zeros(masks.shape, bool), settings.size, square))
                 if not kept:
                     continue
-            pixels = fit_image(plane, intensity, settings.size)
+            pixels = fit_image(plane, intensity, settings.size, square)
             file_name = image_name(name, source.modality, source.site)
             images.append({"file_name": file_name, "height": pixels.shape[0], "width": pixels.shape[1]})
             images[-1]["annotations"] = annotations = []
@@ -145,7 +145,7 @@ def make_item(
                 annotations.append(_annotation(mask_name(file_name, target), target, fitted_mask))
                 _write(out / f"{split}_mask" / annotations[-1]["mask_file"], fitted_mask.astype(np.uint8) * 255)
                 if (target, z) in masks.numbers and fitted_mask.any():
-                    numbers = fit_numbers(masks.numbers[target, z], settings.size)
+                    numbers = fit_numbers(masks.numbers[target, z], settings.size, square)
                     _write(out / f"{split}_instances" / annotations[-1]["mask_file"], numbers)
                     annotations[-1]["instances"] = True
     except BaseException:

@@ -90,12 +90,13 @@ def propose(label: str, place: Place) -> Proposal:
     words = _words(label)
     if words in NOTHING:
         return Proposal(label, None, "background", 1.0)
-    doubtful = None
+    doubtful, kind = None, find_modality(place.modality)
     for spelling, how, score in _spellings(label, words, place):
         found = find_object(spelling, place.modality, place.site)
-        if found and (how == "site" or _is_here(found, spelling, place)):
+        shown = found is not None and (kind is None or occurs_in(found, kind))
+        if found and (shown if how == "site" else _is_here(found, spelling, place)):
             return Proposal(label, found, how, score)
-        doubtful = doubtful or found
+        doubtful = doubtful or found or find_object(spelling)
     if doubtful:
         return Proposal(label, doubtful, "elsewhere", 0.5)
     return _similar(label, words, place)

@@ -45,6 +45,16 @@ class Volume:
     axes: str = ""
     affine: NDArray[np.float64] | None = None
 
+    @property
+    def square(self) -> tuple[int, int]:
+        """Height and width of its planes where pixels are square, as high and wide as the finer of their sides."""
+        height, width = self.planes.shape[1:3]
+        if self.affine is None:
+            return height, width
+        sides = np.linalg.norm(self.affine[:3, 1:3], axis=0)
+        rows, columns = np.rint((height, width) * sides / sides.min()).astype(int)
+        return int(rows), int(columns)
+
 
 def need(module: str, use: str) -> Any:
     """Return a module of the extra ``data``.

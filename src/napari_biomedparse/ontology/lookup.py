@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from napari_biomedparse.ontology.objects import BiomedicalObject, Family, Modality, Scale
 from napari_biomedparse.ontology.table import shipped
 
@@ -41,7 +43,9 @@ def find_object(prompt: str, modality: str | None = None, site: str | None = Non
     Some words mean different things in different places. "Tumor" names the tumor of the given modality and site, or of
     those in the phrasing ``TARGET in SITE MODALITY``, and a tumor of any site where these do not tell. Where nothing is
     said, the object that has the word as a name counts: the one that the embedded model was trained on. Adjectives
-    stand for their object: "renal tumor" is the "kidney tumor", and "renal" the "kidney".
+    stand for their object: "renal tumor" is the "kidney tumor", and "renal" the "kidney". Words that leave out the site
+    which the object's own name says, as "cancer" for a malignant breast tumor, name it only where it occurs, as far as
+    that is said: a cancer of the liver is free text.
 
     Parameters
     ----------
@@ -52,29 +56,50 @@ def find_object(prompt: str, modality: str | None = None, site: str | None = Non
     """
     table = shipped()
     words = table.key(prompt)
-    found = _in_context(words, modality, site) or table.by_name.get(words)
+    kind = find_modality(modality) if modality else None
+    found = _in_context(words, kind, site) or table.by_name.get(words)
     if found is None:
         target, phrased, context = words.partition(" in ")
         if phrased:
-            kind, place = _split_context(context)
-            found = find_object(target, modality or kind, site or place)
-    return found or table.by_name.get(_nouns(words)) or table.by_adjective.get(words)
+            said, place = _split_context(context)
+            found = find_object(target, modality or said, site or place)
+    found = found or table.by_name.get(_nouns(words)) or table.by_adjective.get(words)
+    return found if found and (_occurs(found, kind, site) or not _needs_place(words, found)) else None
 
 
-def _in_context(words: str, modality: str | None, site: str | None) -> BiomedicalObject | None:
+@lru_cache(maxsize=4096)
+def names_in(entry: BiomedicalObject, modality: str, site: str) -> tuple[str, ...]:
+    """Return the names that an object goes by in a modality and site, in the order of the table.
+
+    They mean it there, or, where it occurs, it and others: a kidney stone is a "stone", as is a gallstone.
+    """
+    means = (entry, None) if _occurs(entry, find_modality(modality), site) else (entry,)
+    return tuple(name for name in (*entry.names, *entry.in_context) if find_object(name, modality, site) in means)
+
+
+def _occurs(entry: BiomedicalObject, kind: Modality | None, site: str | None) -> bool:
+    """Return whether an object occurs in a modality and at a site, as far as these are known."""
+    there = not site or not entry.sites or _place(site) in map(_place, entry.sites)
+    return there and (kind is None or occurs_in(entry, kind))
+
+
+def _needs_place(words: str, entry: BiomedicalObject) -> bool:
+    """Return whether words may name something else elsewhere: they have several meanings, or leave out the site."""
+    # What a cell is called does not depend on where it lies.
+    if entry.scale not in ("organ", "tissue"):
+        return False
+    name, said = _nouns(shipped().key(entry.name)), _nouns(words)
+    sites = [site for site in map(_place, entry.sites) if site in name and site != name]
+    return words in shipped().by_context or (bool(sites) and not any(site in said for site in sites))
+
+
+def _in_context(words: str, kind: Modality | None, site: str | None) -> BiomedicalObject | None:
     """Return what a word of several meanings names in a modality and site, of which one at least is known."""
     table = shipped()
-    kind = find_modality(modality) if modality else None
     if words not in table.by_context or (kind is None and not site):
         return None
     meanings = [*table.by_context[words], *filter(None, [table.by_name.get(words)])]
-    here = [
-        entry
-        for entry in meanings
-        if entry.modalities
-        and (kind is None or occurs_in(entry, kind))
-        and (not site or _place(site) in map(_place, entry.sites))
-    ]
+    here = [entry for entry in meanings if entry.modalities and _occurs(entry, kind, site)]
     here = [entry for entry in here if not set(descendants_of(entry)) & set(here)]
     anywhere = [entry for entry in meanings if not entry.modalities]
     return next(iter(here if len(here) == 1 else anywhere), None)
@@ -121,8 +146,11 @@ def occurs_in(entry: BiomedicalObject, modality: Modality) -> bool:
 
 
 def scale_of(prompt: str) -> Scale:
-    """Return the scale at which a prompt's object is seen; free text is looked for on the whole image."""
-    found = find_object(prompt)
+    """Return the scale at which a prompt's object is seen; free text is looked for on the whole image.
+
+    A gland of any site is as large as one that is known.
+    """
+    found = find_object(prompt) or find_object(shipped().key(prompt).partition(" in ")[0])
     return found.scale if found else "organ"
 
 

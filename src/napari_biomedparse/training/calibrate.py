@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from napari_biomedparse.ontology import Distributions, RecognitionTable, all_obj
 from napari_biomedparse.training.augment import may_be_tinted, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import DataError, Example, read_split
+
+T = TypeVar("T")
 
 # An object needs this many masks for its distributions to mean anything.
 LEAST_MASKS = 8
@@ -66,7 +69,7 @@ def calibrate(
     for example in examples:
         by_modality[modality_name(example)].append(example)
     chosen = {modality: _choose(shown, most) for modality, shown in by_modality.items()}
-    numbered = [example for example in examples if example.instances][:: max(1, len(examples) // most)]
+    numbered = _every([example for example in examples if example.instances], most)
     total = sum(map(len, chosen.values())) + len(examples) + len(numbered)
     lists: dict[str, tuple[str, ...]] = {}
     presence: dict[tuple[str, str], Distributions] = {}
@@ -134,8 +137,13 @@ def _choose(examples: list[Example], most: int) -> list[Example]:
     for number, example in enumerate(examples):
         for target in example.masks:
             by_target[target].append(number)
-    numbers = {number for shown in by_target.values() for number in shown[:: max(1, -(-len(shown) // most))]}
+    numbers = {number for shown in by_target.values() for number in _every(shown, most)}
     return [examples[number] for number in sorted(numbers)]
+
+
+def _every(values: Sequence[T], most: int) -> Sequence[T]:
+    """Return ``most`` values at most, evenly chosen."""
+    return values[:: max(1, -(-len(values) // most))]
 
 
 def _measure(predictor: Predictor, example: Example) -> list[tuple[str, Statistics]]:

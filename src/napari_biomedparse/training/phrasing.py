@@ -9,8 +9,11 @@ from importlib.resources import files
 
 import numpy as np
 
-from napari_biomedparse.ontology import Scale, all_objects, find_modality, find_object, normalise, occurs_in, scale_of
+from napari_biomedparse.ontology import Scale, all_objects, find_modality, find_object, normalise, scale_of
+from napari_biomedparse.ontology.lookup import names_in
+from napari_biomedparse.training.calibrate import modality_name
 from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.kinds import absent_from
 
 # How often a target is said alone, with its modality, and with site and modality (as published).
 PHRASINGS = (0.6, 0.15, 0.25)
@@ -26,40 +29,47 @@ class Phrasing:
     Parameters
     ----------
     examples
-        All training examples: an object annotated in a modality is never asked as absent there.
+        All training examples: what is annotated in a modality or at a site is never asked as absent there.
     """
 
     def __init__(self, examples: Iterable[Example]) -> None:
-        modalities: dict[str, set[str]] = defaultdict(set)
+        self._annotated: dict[str, set[str]] = defaultdict(set)
         for example in examples:
-            for target in example.masks:
-                modalities[target].add(example.modality)
-        self._modalities = dict(modalities)
+            self._annotated[modality_name(example)].update(example.masks)
+        self._absent: dict[tuple[str, str, Scale], list[list[str]]] = {}
 
     def present(self, target: str, example: Example, rng: np.random.Generator) -> str:
         """Name an object of an image."""
         found = find_object(target, example.modality, example.site)
         # Its own word, the one it is tested by, is kept half the time.
-        names = (*found.names, *found.in_context) if found else ()
+        names = names_in(found, example.modality, example.site) if found else ()
         words = str(rng.choice(names)) if names and rng.random() < 0.5 else target
         return self._dress(words, example, rng)
 
     def absent(self, example: Example, scale: Scale, rng: np.random.Generator) -> str:
-        """Name something of a scale that an image of this modality does not show."""
+        """Name something of a scale that an image does not show."""
         if rng.random() < NONSENSE:
             return nonsense(rng)
-        choices = [
-            [t for t, seen in self._modalities.items() if example.modality not in seen and scale_of(t) == scale],
-            _elsewhere(example.modality, scale),
-        ]
-        choices = [names for names in choices if names]
+        choices = self._absent_from(example, scale)
         if not choices:
             return nonsense(rng)
         words = str(rng.choice(choices[rng.integers(len(choices))]))
         found = find_object(words)
-        if found and rng.random() < 0.5:
-            words = str(rng.choice(found.names))
+        names = names_in(found, example.modality, example.site) if found else ()
+        words = str(rng.choice(names)) if names and rng.random() < 0.5 else words
         return self._dress(words, example, rng)
+
+    def _absent_from(self, example: Example, scale: Scale) -> list[list[str]]:
+        """Return names of what an image of this modality and site does not show: of what others do, and of anything."""
+        place = example.modality, example.site, scale
+        if place not in self._absent:
+            others = {target for targets in self._annotated.values() for target in targets}
+            # What an image of a kind that is not known may show is not known.
+            known = {entry.name for entry in all_objects()} if find_modality(example.modality) else set()
+            absent = [sorted(absent_from(example, names, self._annotated)) for names in (others, known)]
+            chosen = [[n for n in names if scale_of(n) == scale and _is_the_same(n, example)] for names in absent]
+            self._absent[place] = [names for names in chosen if names]
+        return self._absent[place]
 
     @staticmethod
     def _dress(words: str, example: Example, rng: np.random.Generator) -> str:
@@ -70,11 +80,9 @@ class Phrasing:
         return normalise(phrasings[rng.choice(3, p=PHRASINGS)])
 
 
-@lru_cache(maxsize=64)
-def _elsewhere(modality: str, scale: Scale) -> list[str]:
-    """Return the names of objects of a scale that do not occur in a modality."""
-    kind = find_modality(modality)
-    return [entry.name for entry in all_objects() if entry.scale == scale and not (kind and occurs_in(entry, kind))]
+def _is_the_same(name: str, example: Example) -> bool:
+    """Return whether a name means in an image what it means elsewhere: "tumor" alone is the breast's."""
+    return find_object(name, example.modality, example.site) == find_object(name)
 
 
 def is_microscopy(modality: str) -> bool:

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,12 +24,17 @@ from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
 from napari_biomedparse.training.augment import Placement, empty_field, may_be_tinted, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
-from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.dataset import DataError, Example
 from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
+
+Value = TypeVar("Value", bound=np.generic)
 
 SCALES: tuple[Scale, ...] = ("organ", "tissue", "cell")
 # Modalities whose pictures have no up and down.
 FREE = frozenset({"endoscope", "dermoscopy"})
+# Where organs lie on one side, in scans that are stored with the patient's right on the left.
+TRUNK = frozenset({"abdomen", "chest", "heart", "liver", "lung", "pancreas", "spleen", "stomach"})
+SCANS = ("CT", "MRI", "PET", "X-Ray")
 # How many times more cells are enlarged that are shown close up, least and most.
 CLOSE_UP = (1.5, 6.0)
 
@@ -119,22 +126,31 @@ class Triple:
         self.example = example
         self.targets = list(example.masks)
         self.scales = [scale_of(target) for target in self.targets]
-        self.mirrored = not any({"left", "right"} & set(re.split(r"[\s_-]+", t.lower())) for t in self.targets)
+        self.mirrored = not (_has_sides(example) or any(map(_is_sided, self.targets)))
         self._size = size
         self._diameters: dict[str, float | None] = {}
 
     @cached_property
     def pixels(self) -> tuple[Tensor, Tensor]:
-        """RGB uint8 (3, h, w), and a mask per target and then the cores of each numbered one, uint8 (T, h, w)."""
+        """RGB uint8 (3, h, w), and a mask per target and then the cores of each numbered one, uint8 (T, h, w).
+
+        Raises
+        ------
+        DataError
+            If a mask has another size than the image.
+        """
         example = self.example
         rgb = to_rgb(example.read_image())
-        masks = [example.read_mask(target) for target in example.masks]
-        masks += [cores(example.read_instances(target)) for target in example.instances]
-        long_side = max(rgb.shape[:2])
+        shape = (rgb.shape[0], rgb.shape[1])
+        masks = [_checked(example.read_mask(target), shape, path) for target, path in example.masks.items()]
+        masks += [
+            cores(_checked(example.read_instances(target), shape, path)) for target, path in example.instances.items()
+        ]
+        long_side = max(shape)
         if set(self.scales) == {"organ"} and long_side > 1.2 * self._size:
-            shape = tuple(max(1, round(side * 1.2 * self._size / long_side)) for side in rgb.shape[:2])
-            rgb = resize(rgb, (*shape, 3), anti_aliasing=True, preserve_range=True).round().astype(np.uint8)
-            masks = [resize(mask.astype(float), shape, anti_aliasing=True) >= 0.5 for mask in masks]
+            small = tuple(max(1, round(side * 1.2 * self._size / long_side)) for side in shape)
+            rgb = resize(rgb, (*small, 3), anti_aliasing=True, preserve_range=True).round().astype(np.uint8)
+            masks = [resize(mask.astype(float), small, anti_aliasing=True) >= 0.5 for mask in masks]
         stacked = np.stack(masks).astype(np.uint8)
         return torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(stacked)
 
@@ -291,6 +307,13 @@ class TripleSampler:
         return layers[:3], layers[3:]
 
 
+def _checked(mask: NDArray[Value], shape: tuple[int, int], path: Path) -> NDArray[Value]:
+    if mask.shape != shape:
+        sizes = " but its image ".join(" x ".join(map(str, each)) for each in (mask.shape, shape))
+        raise DataError(f"{path} is {sizes} pixels: make them one size.")
+    return mask
+
+
 def _identifier(target: str) -> str:
     found = find_object(target)
     return found.id if found else ""
@@ -314,3 +337,12 @@ def _family(modality: str) -> str:
     """Return the modality that one is a special case of, as MRI for MRI-T1; itself if there is none."""
     found = find_modality(modality)
     return modality if found is None else _family(found.parent) if found.parent else found.name
+
+
+def _has_sides(example: Example) -> bool:
+    """Return whether a mirror image would show organs on the wrong side, whatever is looked for."""
+    return example.site in TRUNK and example.modality.startswith(SCANS)
+
+
+def _is_sided(target: str) -> bool:
+    return bool({"left", "right"} & set(re.split(r"[\s_-]+", target.lower())))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from napari_biomedparse.ontology import RecognitionTable, find_object, normalise
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from napari_biomedparse.ontology import RecognitionTable, find_modality, find_object, normalise, occurs_in
 from napari_biomedparse.training.calibrate import modality_name
 from napari_biomedparse.training.dataset import Example
 
@@ -46,3 +49,25 @@ def identity(name: str) -> str:
     """Return what two names of one object have in common: its identifier, or for free text the words."""
     found = find_object(name)
     return found.id if found else normalise(name)
+
+
+def absent_from(example: Example, names: Iterable[str], annotated: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return those of some names that are of nothing which an image may show, as far as that is known.
+
+    It may show what sets of its modality or of its site annotate, and what occurs in its modality: a CT of the abdomen
+    may well show the liver that only an MRI set annotates.
+
+    Parameters
+    ----------
+    example
+        The image.
+    names
+        Of objects, however spelled.
+    annotated
+        Modality and site, as in ``"X-Ray-Chest"`` -> names of what is annotated, or looked for, in such images.
+    """
+    related = (targets for name, targets in annotated.items() if is_family(name, example) or is_site(name, example))
+    shown = {identity(target) for target in chain(example.masks, *related)}
+    kind = find_modality(example.modality)
+    absent = {normalise(name) for name in names if identity(name) not in shown}
+    return {name for name in absent if not (kind and (found := find_object(name)) and occurs_in(found, kind))}

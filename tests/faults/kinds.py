@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def truncated(trial: Trial) -> None:
     (name,) = names_of([image])
     others = [other for other in trial.undisturbed.names if other != name]
     part = image if image.is_file() else _a_chunk(trial, image)
-    whole = part.read_bytes()
+    whole, written = part.read_bytes(), part.stat().st_mtime_ns
     length = int(len(whole) * trial.rng.uniform(0.1, 0.9))
     trial.notes.append(f"{part.name} of {image.name} cut to {length} of {len(whole)} bytes")
     part.write_bytes(whole[:length])
@@ -67,6 +68,8 @@ def truncated(trial: Trial) -> None:
         code = trial.command.run(trial.said, trial.undisturbed.patience)
     finally:
         part.write_bytes(whole)
+        # The results say which version of their image they were made of.
+        os.utime(part, ns=(written, written))
     if code != 2:
         trial.wrong.append(f"ended with {code} though {image.name} was cut off")
     if not trial.heard(image.name.lower()):

@@ -20,6 +20,7 @@ from skimage.draw import polygon2mask
 
 from napari_biomedparse.harmonise.volumes import nifti_labels
 from napari_biomedparse.io.export import ExportError, export
+from napari_biomedparse.io.opened import open_image
 from napari_biomedparse.io.polygons import outline
 from tests.io.results import NAMES, result
 from tests.io.test_coco import decode
@@ -142,7 +143,7 @@ def test_nifti_of_a_volume(tmp_path, stack, ending):
     image = nibabel.load(path)
     assert image.get_data_dtype() == np.uint16
     assert (np.asarray(image.dataobj).transpose(2, 1, 0) == stack[0]).all()
-    assert np.allclose(np.diag(image.affine), [0.25e-3, 0.5e-3, 2e-3, 1])
+    assert np.allclose(np.diag(image.affine), [-0.25e-3, -0.5e-3, 2e-3, 1])
     assert np.allclose(image.header.get_zooms(), [0.25e-3, 0.5e-3, 2e-3])
     assert image.header.get_xyzt_units()[0] == "mm"
     assert nifti_labels(path) == {"nuclei": [1, 5], "Fluxkondensator <µ>": [2]}
@@ -151,8 +152,25 @@ def test_nifti_of_a_volume(tmp_path, stack, ending):
 def test_nifti_without_units_says_so(tmp_path, stack):
     path = export(result(stack[:1], "TZYX", spacing={}, unit=None), tmp_path / "a.nii")
     image = nibabel.load(path)
-    assert (np.diag(image.affine) == 1).all()
+    assert (np.diag(image.affine) == [-1, -1, 1, 1]).all()
     assert image.header.get_xyzt_units()[0] == "unknown"
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "PIR"])
+def test_labels_of_a_nifti_lie_on_it(tmp_path, axes):
+    voxels = np.zeros((7, 6, 5), np.uint8)
+    voxels[1:3, 2:5, 1] = voxels[1, 2, 1:4] = 9
+    turn = nibabel.orientations.axcodes2ornt(axes)
+    scan = nibabel.Nifti1Image(voxels, nibabel.orientations.inv_ornt_aff(turn, voxels.shape) @ np.diag([1, 2, 3, 1]))
+    nibabel.save(scan, tmp_path / "scan.nii")
+    opened = open_image(tmp_path / "scan.nii")
+    labels = (opened.levels[0].compute() > 0).astype(np.uint8)
+    path = export(
+        result(labels, opened.axes, {1: "liver"}, spacing=opened.spacing, unit=opened.unit), tmp_path / "labels.nii"
+    )
+    ours, theirs = (nibabel.as_closest_canonical(nibabel.load(file)) for file in (path, tmp_path / "scan.nii"))
+    assert (np.asarray(ours.dataobj) == (np.asarray(theirs.dataobj) > 0)).all()
+    assert np.allclose(ours.affine[:3, :3], theirs.affine[:3, :3])
 
 
 def test_nifti_of_what_is_no_volume_is_refused(tmp_path, stack):

@@ -180,6 +180,29 @@ def test_slices_at_the_same_places_are_time_points(tmp_path):
         open_image(tmp_path / "scan")
 
 
+def test_a_series_that_lacks_a_slice_is_refused(tmp_path):
+    series = slices(tmp_path / "scan", [0.0, 10.0, 20.0, 30.0, 40.0])
+    assert open_image(tmp_path / "scan").levels[0].shape[0] == 5
+    (tmp_path / f"scan/{series}-2.dcm").unlink()
+    told = (
+        rf"scan lacks slices.* {series}-1\.dcm at 10 mm to {series}-3\.dcm at 30 mm the step is 20 mm, elsewhere 10\."
+    )
+    with pytest.raises(ReadError, match=told):
+        open_image(tmp_path / "scan")
+    for point in (1, 2):
+        slices(tmp_path / "times", [0.0, 10.0, 30.0, 40.0], series="1.2.3", TemporalPositionIdentifier=point)
+        for file in (tmp_path / "times").glob("1.2.3*"):
+            file.rename(file.with_name(f"{point} {file.name}"))
+    with pytest.raises(ReadError, match="Add what is missing"):
+        open_image(tmp_path / "times")
+
+
+@pytest.mark.parametrize("places", [[0.0, 0.92, 2.0, 3.0], [0.0, 7.0]])
+def test_steps_between_slices_may_differ_a_little(tmp_path, places):
+    slices(tmp_path / "scan", places)
+    assert open_image(tmp_path / "scan").levels[0].shape[0] == len(places)
+
+
 def test_slices_in_several_directions_or_without_places_stay_in_the_order_of_their_numbers(tmp_path):
     series = slices(tmp_path / "scout", [3.0, 1.0])
     turned = {"direction": [1, 0, 0, 0, 0, -1], "InstanceNumber": 2, "series": series}

@@ -19,6 +19,8 @@ from napari_biomedparse.io.label_store import LabelStore
 from napari_biomedparse.scale import cluster
 from tests.scale.runs import recipe_of, write_tiff
 
+RECIPE = recipe_of().as_json()
+
 
 def batch(*arguments):
     return CliRunner().invoke(app, ["batch", *map(str, arguments), "--device", "cpu", "--quiet"])
@@ -61,6 +63,16 @@ def test_another_channel_is_another_question(tmp_path, fluorescence):
     one = batch(grey, *asked, 1)
     assert one.exit_code == 2
     assert "one channel only" in one.output
+
+
+def test_what_is_not_parted_is_told_by_planes(tmp_path, fluorescence):
+    pixels = fluorescence[0][60:156, 100:200]
+    file = write_tiff(tmp_path / "a.ome.tif", np.stack([pixels, pixels[::-1]]), "ZYX")
+    plane = write_tiff(tmp_path / "b.ome.tif", pixels)
+    ended = batch(file, plane, "--prompt", "nuclei", "--output", tmp_path / "out")
+    assert ended.exit_code == 0, ended.output
+    assert "a.ome.tif: nuclei on 2 planes; " in ended.stdout
+    assert "b.ome.tif: nuclei on 1 plane; " in ended.stdout
 
 
 def labels_in(folder, name):
@@ -144,6 +156,10 @@ def test_a_missing_file_is_named(tmp_path):
         (("--recipe", '{"prompts": 3}'), "no recipe"),
         (("--prompt", " "), "prompt"),
         (("--prompt", "nuclei", "--model", "nonsense"), "nonsense"),
+        (("--prompt", "nuclei", "--link"), "add --instances"),
+        (("--recipe", RECIPE, "--prompt", "nuclei", "--threshold", 0.5), "what --prompt, --threshold would"),
+        (("--recipe", RECIPE, "--no-instances"), "what --instances would"),
+        (("--recipe", RECIPE, "--c", 0, "--link", "--model", "mini"), "what --model, --link, --c would"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_written(tmp_path, cells, options, sentence):

@@ -2,12 +2,15 @@
 
 import errno
 import itertools
+import json
 import os
 
 import numpy as np
 import pytest
 
 from napari_biomedparse import Predictor
+from napari_biomedparse.engine.paint import Paint
+from napari_biomedparse.io.label_store import ATTRIBUTE
 from napari_biomedparse.scale.study import Done, Here, StudyError, claim, run
 from tests.scale.runs import bytes_of, done, job_of, recipe_of, result_of, write_tiff
 
@@ -165,8 +168,38 @@ def test_what_is_finished_is_left_alone(begin, undisturbed, calls):
     calls[0] = 0
     (outcome,) = run([job], Here())
     assert outcome.finished.already
+    assert not outcome.finished.outdated
     assert files_in(job.folder) == before
     assert calls == [0]
+
+
+@pytest.mark.parametrize("age", [-(10**9), 10**9])
+def test_a_finished_image_that_was_replaced_is_told(begin, pixels, age):
+    job = begin("out")
+    done(job)
+    before, written = files_in(job.folder), job.path.stat().st_mtime_ns
+    write_tiff(job.path, np.fliplr(pixels))
+    os.utime(job.path, ns=(written + age,) * 2)
+    (outcome,) = run([job], Here())
+    assert outcome.finished.already
+    assert outcome.finished.outdated
+    assert files_in(job.folder) == before
+    # Earlier versions did not keep what they were made of: there only what is newer than the table is told.
+    file = job.store / "zarr.json"
+    metadata = json.loads(file.read_bytes())
+    del metadata["attributes"][ATTRIBUTE]["image"]
+    file.write_text(json.dumps(metadata))
+    os.utime(job.path, ns=(job.table.stat().st_mtime_ns + age,) * 2)
+    (outcome,) = run([job], Here())
+    assert outcome.finished.already
+    assert outcome.finished.outdated == (age > 0)
+
+
+def test_an_image_whose_table_was_removed_is_done_again(begin, undisturbed):
+    job = begin("out")
+    done(job)
+    job.table.unlink()
+    assert_like(done(job), undisturbed)
 
 
 @pytest.mark.parametrize("after", [0, 4, 11])
@@ -211,3 +244,32 @@ def test_what_a_killed_run_left_beside_the_labels_is_removed(begin):
     assert not left.exists()
     assert not table.exists()
     assert not note.exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize(("threshold", "refused"), [(0.5, False), (0.4, True)])
+def test_processes_that_begin_in_one_folder_at_once_agree_on_its_question(
+    tmp_path, monkeypatch, links, threshold, refused
+):
+    ours, theirs = recipe_of(), recipe_of(paint=Paint(threshold, instances=True))
+    real = os.fsync
+
+    def other_process(descriptor):
+        # It comes when our note is written, but not in its place.
+        monkeypatch.setattr(os, "fsync", real)
+        claim(tmp_path / "out", theirs)
+        real(descriptor)
+
+    def no_link(*_):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "fsync", other_process)
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    if refused:
+        with pytest.raises(StudyError, match="choose another folder"):
+            claim(tmp_path / "out", ours)
+    else:
+        claim(tmp_path / "out", ours)
+    (note,) = (tmp_path / "out").iterdir()
+    assert json.loads(note.read_text(encoding="utf-8")) == json.loads(theirs.as_json())

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
     from napari_biomedparse.scale.job import Job
     from napari_biomedparse.scale.study import Outcome, Pool
 
+# Options whose values a recipe has.
+IN_RECIPE = ("prompt", "modality", "diameter", "model", "threshold", "presence", "instances", "link", "c")
+
 
 def batch(
+    context: typer.Context,
     images: Annotated[list[Path], typer.Argument(help="Image files, OME-Zarr folders or folders of DICOM slices.")],
     output: Annotated[Path, typer.Option(help="Folder for the results; made if needed.")],
     prompt: Annotated[
         list[str] | None, typer.Option(help="What to look for; repeat for several. Everything known if left out.")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="A recipe from napari, or a file with it, instead of the options that follow.")
+        str | None,
+        typer.Option(help="A recipe from napari, or a file with it, instead of --prompt and what follows up to --c."),
     ] = None,
     modality: Annotated[str | None, typer.Option(help="Kind of image; guessed if left out.")] = None,
     diameter: Diameter = None,
@@ -32,7 +37,7 @@ def batch(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability above which a pixel counts.")] = 0.5,
     presence: Annotated[float, typer.Option(min=0, max=1, help="p-value below which an object is left out.")] = 0.0,
     instances: Annotated[bool, typer.Option(help="Number separate objects instead of prompts.")] = False,
-    link: Annotated[bool, typer.Option(help="Objects keep their number over z and t.")] = False,
+    link: Annotated[bool, typer.Option(help="With --instances: objects keep their number over z and t.")] = False,
     c: Channel = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
@@ -54,10 +59,13 @@ def batch(
 
         selection = None
         if recipe is None:
+            if link and not instances:
+                raise ValueError("--link is about separate objects: add --instances, or leave --link out.")
             if prompt:
                 check_prompts(prompt)
             asked = _recipe(prompt or [], modality, diameter, model, threshold, presence, instances, link, c)
         else:
+            _check_alone(context)
             text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
             asked = Recipe.from_json(text)
             selection = asked.selection
@@ -82,6 +90,14 @@ def batch(
             "Mend or leave out what failed, and run the same command: what is finished is not done again.", err=True
         )
         raise typer.Exit(2)
+
+
+def _check_alone(context: typer.Context) -> None:
+    """Refuse options beside a recipe that would be passed over."""
+    sources = {name: context.get_parameter_source(name) for name in IN_RECIPE}
+    given = [f"--{name}" for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
+    if given:
+        raise ValueError(f"The recipe itself says what {', '.join(given)} would: leave that out, or --recipe.")
 
 
 def _recipe(
@@ -144,7 +160,11 @@ def _report(outcome: Outcome) -> None:
             again = f"to do it again, remove {job.store} and {job.table.name}"
             typer.echo(f"Warning: {name} was changed after that; {again}.", err=True)
     elif outcome.finished:
-        found = ", ".join(f"{prompt} {count}" for prompt, count in outcome.finished.objects.items())
+        parted = job.recipe.paint.instances
+        found = ", ".join(
+            f"{prompt} {count}" if parted else f"{prompt} on {count} plane{'' if count == 1 else 's'}"
+            for prompt, count in outcome.finished.objects.items()
+        )
         typer.echo(f"{name}: {found}; {job.store}")
 
 

@@ -18,6 +18,8 @@ SUFFIXES = (".dcm", ".dicom")
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 # Slices nearer than this, in mm, lie at the same place.
 SAME_PLACE = 0.01
+# How much a step between slices of one volume may differ from the usual one.
+UNEVEN = 0.1
 # How much the directions of slices of one volume may differ, as components of unit vectors.
 SAME_DIRECTION = 1e-3
 
@@ -81,7 +83,8 @@ def open_series(path: Path, scene: str | None) -> OpenedImage:
     Raises
     ------
     ReadError
-        If a file is damaged, there is no image or no such series, its slices differ in size, or pydicom is missing.
+        If a file is damaged, there is no image or no such series, its slices differ in size or in their steps, as
+        where one is missing, or pydicom is missing.
     """
     found = _series(path)
     names = list(found)
@@ -177,7 +180,24 @@ def _ordered(frames: list[_Frame]) -> list[list[_Frame]]:
             f"{frames[0].path.parent} holds from {min(counts)} to {max(counts)} slices at one place: some are missing "
             "or there twice. Put each volume into a folder of its own."
         )
+    _check_steps([place[0] for place in places])
     return [list(point) for point in zip(*places, strict=True)]
+
+
+def _check_steps(slices: list[_Frame]) -> None:
+    """Find that neighbouring slices lie equally far apart: what reads the volume takes one step for all."""
+    steps = np.diff([_place(frame) for frame in slices])
+    if not len(steps):
+        return
+    usual = float(np.median(steps))
+    worst = int(np.argmax(np.abs(steps - usual)))
+    if abs(steps[worst] - usual) > UNEVEN * usual:
+        one, other = slices[worst : worst + 2]
+        raise ReadError(
+            f"{one.path.parent} lacks slices, or they are not one volume: from {one.path.name} at {_place(one):.6g} mm "
+            f"to {other.path.name} at {_place(other):.6g} mm the step is {steps[worst]:.3g} mm, elsewhere {usual:.3g}. "
+            "Add what is missing, or put each part with equal steps into a folder of its own."
+        )
 
 
 def _parallel(frames: list[_Frame]) -> bool:

@@ -267,6 +267,12 @@ def is_finished(path: Path) -> bool:
     return ATTRIBUTE in attributes and "ome" in attributes
 
 
+def about_labels(path: Path) -> dict[str, Any]:
+    """Return what :meth:`LabelStore.finish` was told of the labels in a folder; nothing if it was not called."""
+    about: dict[str, Any] = _attributes(path).get(ATTRIBUTE, {})
+    return about
+
+
 def is_store(path: Path) -> bool:
     """Whether a folder holds labels that :meth:`LabelStore.create` made, finished or not."""
     return ATTRIBUTE in _attributes(path)

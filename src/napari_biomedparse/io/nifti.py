@@ -16,9 +16,11 @@ _LONGEST = 2**15 - 1
 def write_nifti(path: Path, result: Export) -> None:
     """Write a volume as NIfTI-1: uint16 where its labels fit, otherwise int32, in the order X, Y, Z.
 
-    The affine holds the sizes of a voxel along X, Y and Z in millimetres and nothing else, for labels have no place in
-    the patient. Without a unit the sizes are kept as they are, 1 where not known, and the file says that their unit is
-    not known. Names and colours are in an extension with Caret's label table, as TotalSegmentator writes it.
+    The affine holds the sizes of a voxel along X, Y and Z in millimetres, and that these grow to the patient's left,
+    back and head, as in each NIfTI that :mod:`~napari_biomedparse.io.volumes` reads and in axial series of DICOM: there
+    the labels lie on the scan up to its origin, which is not known here. Without a unit the sizes are kept as they are,
+    1 where not known, and the file says that their unit is not known. Names and colours are in an extension with
+    Caret's label table, as TotalSegmentator writes it.
 
     Raises
     ------
@@ -39,7 +41,9 @@ def write_nifti(path: Path, result: Export) -> None:
     kind = result.dtype(np.uint16, np.int32)
     unit = result.length_unit
     factor = unit.millimetres if unit else 1.0
-    affine = np.diag([float(result.spacing.get(letter, 1.0 / factor)) * factor for letter in "XYZ"] + [1.0])
+    x, y, z = (float(result.spacing.get(letter, 1.0 / factor)) * factor for letter in "XYZ")
+    # NIfTI counts to the right, to the front and to the head.
+    affine = np.diag([-x, -y, z, 1.0])
     image = nibabel.Nifti1Image(frames.volume().astype(kind).transpose(2, 1, 0), affine)
     image.header.set_xyzt_units("mm" if unit else "unknown")
     image.header.set_intent("label", name=result.title.encode("ascii", "replace")[:15].decode())

@@ -74,7 +74,7 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
     if job.finished:
         job.scratch.clear()
         return Finished(job, {}, already=True, outdated=job.outdated)
-    _begin(job)
+    version = _begin(job)
     yield [Task(prepare, (job,))]
     job = prepared(job)
     store = _store(job)
@@ -100,7 +100,7 @@ def steps(job: Job) -> Generator[list[Task], None, Finished]:
     yield [Task(tasks.write, (job, _place_of(job, target), target)) for target in _targets(job, store, places)]
     for level in range(1, len(store.levels)):
         yield [Task(tasks.coarsen, (job, target)) for target in store.blocks(level)]
-    return _finish(job, store, places, names)
+    return _finish(job, store, places, names, version)
 
 
 def _measured(job: Job, places: Sequence[Place]) -> Generator[list[Task], None, Job]:
@@ -137,17 +137,17 @@ def alone(job: Job) -> Finished:
         raise
 
 
-def _begin(job: Job) -> None:
-    """Forget what was computed of another version of the image."""
-    found = job.path.stat()
+def _begin(job: Job) -> str:
+    """Forget what was computed of another version of the image; return its version."""
+    version = job.version
     # The file's name says it all: damaged within, it still tells that nothing has to be done anew.
-    version = f"{found.st_size}-{found.st_mtime_ns}"
     if not job.scratch.has("input", version):
         if job.store.exists() and not job.scratch.folder.exists() and not is_store(job.store):
             raise ExportError(f"{job.store} is there already and was not made here; choose another folder for results.")
         job.scratch.clear()
         shutil.rmtree(job.store, ignore_errors=True)
         job.scratch.put("input", version, {})
+    return version
 
 
 def _store(job: Job) -> LabelStore:
@@ -206,7 +206,7 @@ def _place_of(job: Job, target: StoreBlock) -> Place:
     return tuple(at[letter] for letter in job.recipe.selection.free)
 
 
-def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[int, int]) -> Finished:
+def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[int, int], version: str) -> Finished:
     image, selection, paint = job.image, job.recipe.selection, job.recipe.paint
     solid = "Z" in selection.free and selection.at.get("Z") is None and job.recipe.link and paint.instances
     parts = []
@@ -232,11 +232,17 @@ def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[in
     put(job.table, as_parquet(table), job.folder)
     colours = dict(zip(job.prompts, palette(job.prompts), strict=True))
     counts = dict.fromkeys(job.prompts, 0)
-    for prompt in prompts.values():
+    # What is not parted has one label on all planes, and a row of the table for each of them.
+    for prompt in prompts.values() if paint.instances else table["prompt"]:
         counts[prompt] += 1
     named = prompts if paint.instances else dict(enumerate(job.prompts, start=1))
     named = named if len(named) <= MOST_NAMED else {}
-    about = {"recipe": job.recipe.as_json(), "model": job.recipe.model, "modality": job.modality}
+    about = {
+        "recipe": job.recipe.as_json(),
+        "model": job.recipe.model,
+        "modality": job.modality,
+        "image": version,
+    }
     store.finish(named, by_label(named, colours, paint.instances), spacing, image.unit, job.name, colours, about)
     job.scratch.clear()
     return Finished(job, counts)

@@ -11,7 +11,7 @@ from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Stack
-from napari_biomedparse.io.label_store import is_finished
+from napari_biomedparse.io.label_store import about_labels, is_finished
 from napari_biomedparse.io.opened import OpenedImage, open_image
 from napari_biomedparse.scale.grid import BLOCK_BYTES, Block, Grid
 from napari_biomedparse.scale.scratch import Scratch
@@ -83,12 +83,21 @@ class Job:
     @property
     def finished(self) -> bool:
         """Whether all results are there."""
-        return is_finished(self.store)
+        return is_finished(self.store) and self.table.exists()
+
+    @property
+    def version(self) -> str:
+        """The image's size in bytes and time of change in ns; of a folder, only what lies right in it counts."""
+        return "-".join(map(str, _stamp(self.path)))
 
     @property
     def outdated(self) -> bool:
-        """Whether the image was changed after its table was written; of a folder, only what lies right in it counts."""
-        return self.table.exists() and self.path.stat().st_mtime_ns > self.table.stat().st_mtime_ns
+        """Whether the image is another one than that which finished results were made of."""
+        made_of = about_labels(self.store).get("image")
+        if made_of is None:
+            # Earlier versions of this package did not keep it.
+            return self.path.stat().st_mtime_ns > self.table.stat().st_mtime_ns
+        return bool(made_of != self.version)
 
     @property
     def scratch(self) -> Scratch:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from napari_biomedparse.engine.recipe import Recipe
-from napari_biomedparse.io.durable import put, tidy
+from napari_biomedparse.io.durable import put_first, tidy
 from napari_biomedparse.scale.image import Finished, Task, alone, steps
 from napari_biomedparse.scale.job import Job
 
@@ -133,7 +133,7 @@ class Outcome:
 
 
 def claim(folder: Path, recipe: Recipe) -> None:
-    """Make a folder for a recipe's results, or find that it is one.
+    """Make a folder for a recipe's results, or find that it is one; several processes may do so at once.
 
     Raises
     ------
@@ -145,15 +145,15 @@ def claim(folder: Path, recipe: Recipe) -> None:
     note = folder / "recipe.json"
     text = recipe.as_json()
     folder.mkdir(parents=True, exist_ok=True)
+    if not note.exists():
+        put_first(note, text.encode(), folder)
+    # Not before: others may be about to put theirs, and now that there is one, no other is needed.
     tidy(note)
-    if note.exists():
-        if json.loads(note.read_text(encoding="utf-8")) != json.loads(text):
-            raise StudyError(
-                f"{folder} has results of another question, model or version (see {note.name} there); "
-                "choose another folder, or remove it."
-            )
-        return
-    put(note, text.encode(), folder)
+    if json.loads(note.read_text(encoding="utf-8")) != json.loads(text):
+        raise StudyError(
+            f"{folder} has results of another question, model or version (see {note.name} there); "
+            "choose another folder, or remove it."
+        )
 
 
 def run(jobs: Sequence[Job], pool: Pool, tell: Callable[[Progress], None] = lambda _: None) -> list[Outcome]:

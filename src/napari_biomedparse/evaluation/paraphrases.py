@@ -11,6 +11,7 @@ import numpy as np
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.evaluation.scores import TargetKey
 from napari_biomedparse.ontology import find_object, normalise
+from napari_biomedparse.ontology.lookup import names_in
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class PhraseScore:
 def phrasings(target: str, modality: str, site: str) -> list[str]:
     """Return a target's own name, then every other that the ontology has for it in a modality and site."""
     found = find_object(target, modality, site)
-    names = (*found.names, *found.in_context) if found else ()
+    names = names_in(found, modality, site) if found else ()
     return list(dict.fromkeys(map(normalise, (target, *names))))
 
 

@@ -6,10 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.predictor import Predictor
@@ -21,9 +17,7 @@ from napari_biomedparse.evaluation.paraphrases import PhraseScore, phrasings
 from napari_biomedparse.evaluation.presence import AbsentPrompts, presence_of
 from napari_biomedparse.evaluation.recognition import recognise_image
 from napari_biomedparse.evaluation.scores import key_of, score_mask
-from napari_biomedparse.training.dataset import DataError, Example, Split, read_split
-
-_Value = TypeVar("_Value", bound=np.generic)
+from napari_biomedparse.training.dataset import DataError, Example, Split, of_size, read_split
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,8 @@ class Evaluation:
             If a file cannot be read.
         """
         image = example.read_image()
-        truths = {target: _checked(example.read_mask(target), image, path) for target, path in example.masks.items()}
+        shape = image.shape[0], image.shape[1]
+        truths = {target: of_size(example.read_mask(target), shape, path) for target, path in example.masks.items()}
         asked = [(target, prompt) for target in truths for prompt in self._prompts(example, target)]
         spoken = [(target, phrase) for target in truths for phrase in self._phrasings(example, target)]
         absent = self._absent.choose(example) if self.measures.presence else []
@@ -124,7 +119,7 @@ class Evaluation:
         for target, prompt in asked:
             objects = None
             if target in example.instances:
-                objects = _checked(example.read_instances(target), image, example.instances[target])
+                objects = of_size(example.read_instances(target), shape, example.instances[target])
             figures.scores.append(score_mask(example, target, answers[prompt], truths[target], objects))
             if self.measures.presence and truths[target].any():
                 figures.presence.append(presence_of(example, answers[prompt], "present"))
@@ -162,13 +157,6 @@ def fill(prompt: str, target: str, site: str, modality: str) -> str:
         raise PromptError(
             f"The prompt {prompt!r} may hold {{target}}, {{site}} and {{modality}}, but no other braces."
         ) from error
-
-
-def _checked(mask: NDArray[_Value], image: NDArray[np.uint8], path: Path) -> NDArray[_Value]:
-    if mask.shape != image.shape[:2]:
-        sizes = " but its image ".join(" x ".join(map(str, each)) for each in (mask.shape, image.shape[:2]))
-        raise DataError(f"{path} is {sizes} pixels: make them one size.")
-    return mask
 
 
 def evaluate_datasets(

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
+Value = TypeVar("Value", bound=np.generic)
 Split = Literal["train", "test"]
 
 
@@ -67,6 +68,20 @@ class Example:
         """Return the numbers of one target's separate objects, int64 (H, W), 0 where there is none."""
         numbers: NDArray[np.int64] = imread(self.instances[target]).astype(np.int64)
         return numbers
+
+
+def of_size(mask: NDArray[Value], shape: tuple[int, int], path: Path) -> NDArray[Value]:
+    """Return a mask that was read from a path, if it is as high and wide as its image.
+
+    Raises
+    ------
+    DataError
+        If it is not.
+    """
+    if mask.shape != shape:
+        sizes = " but its image ".join(" x ".join(map(str, each)) for each in (mask.shape, shape))
+        raise DataError(f"{path} is {sizes} pixels: make them one size.")
+    return mask
 
 
 def _words(part: str) -> str:

@@ -7,8 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,10 +22,8 @@ from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
 from napari_biomedparse.training.augment import Placement, empty_field, may_be_tinted, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
-from napari_biomedparse.training.dataset import DataError, Example
+from napari_biomedparse.training.dataset import Example, of_size
 from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
-
-Value = TypeVar("Value", bound=np.generic)
 
 SCALES: tuple[Scale, ...] = ("organ", "tissue", "cell")
 # Modalities whose pictures have no up and down.
@@ -142,9 +138,9 @@ class Triple:
         example = self.example
         rgb = to_rgb(example.read_image())
         shape = (rgb.shape[0], rgb.shape[1])
-        masks = [_checked(example.read_mask(target), shape, path) for target, path in example.masks.items()]
+        masks = [of_size(example.read_mask(target), shape, path) for target, path in example.masks.items()]
         masks += [
-            cores(_checked(example.read_instances(target), shape, path)) for target, path in example.instances.items()
+            cores(of_size(example.read_instances(target), shape, path)) for target, path in example.instances.items()
         ]
         long_side = max(shape)
         if set(self.scales) == {"organ"} and long_side > 1.2 * self._size:
@@ -305,13 +301,6 @@ class TripleSampler:
         )
         layers = move(torch.cat([image, masks]).float(), self.size, place, rng)
         return layers[:3], layers[3:]
-
-
-def _checked(mask: NDArray[Value], shape: tuple[int, int], path: Path) -> NDArray[Value]:
-    if mask.shape != shape:
-        sizes = " but its image ".join(" x ".join(map(str, each)) for each in (mask.shape, shape))
-        raise DataError(f"{path} is {sizes} pixels: make them one size.")
-    return mask
 
 
 def _identifier(target: str) -> str:

@@ -148,6 +148,7 @@ class ParseDock(QWidget):
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setSizeAdjustPolicy(QScrollArea.SizeAdjustPolicy.AdjustToContents)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
         outer = QVBoxLayout(self)
@@ -346,7 +347,7 @@ class ParseDock(QWidget):
         self.threshold.setEnabled(there)
         self.presence.setEnabled(there)
         self.disk.run.setEnabled(can_start)
-        self.buttons.enable(there, running)
+        self.buttons.enable(there, running, can_start)
 
     def _restore(self, settings: Settings) -> None:
         self.models.choose(settings.model, settings.device)

@@ -120,5 +120,8 @@ class Pace:
 def _duration(seconds: float) -> str:
     """Return a time in words, as roughly as it is known."""
     if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+        told = f"{max(1, round(seconds))} s"
+    else:
+        told = f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    # A line does not break between a number and its unit.
+    return "about " + told.replace(" ", "\N{NO-BREAK SPACE}")

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 from qtpy.QtCore import QItemSelectionModel, QPoint, Qt
-from qtpy.QtGui import QAction
+from qtpy.QtGui import QAction, QFontMetrics
 from qtpy.QtWidgets import QDoubleSpinBox, QMainWindow, QStyle, QStyleOptionViewItem
 
 from napari_biomedparse.plugin.rows import ResultRow
 from napari_biomedparse.plugin.widgets.results_model import HEADINGS, Column
-from napari_biomedparse.plugin.widgets.results_table import ResultsTable
+from napari_biomedparse.plugin.widgets.results_table import BOXES, ResultsTable
 
 Key = Qt.Key
 LEFT = Qt.MouseButton.LeftButton
@@ -293,6 +293,17 @@ def test_a_narrow_dock_breaks_texts_and_a_wide_one_does_not(table, qtbot):
     # Name, review, state and probability are in sight.
     assert header.sectionViewportPosition(Column.SIZE) <= table.viewport().width()
     assert table.minimumSizeHint().width() <= 300
+
+
+def test_names_are_whole_and_all_columns_in_sight_where_there_is_the_room_that_is_asked_for(table):
+    table.set_rows([replace(NUCLEI, prompt="c", name="cytoplasm"), NUCLEI])
+    table.resize(table.sizeHint())
+    header, metrics = table.horizontalHeader(), QFontMetrics(table.font())
+    assert header.length() <= table.viewport().width()
+    assert header.sectionSize(Column.NAME) >= BOXES + metrics.horizontalAdvance("cytoplasm")
+    # In a narrow dock the numbers give way, not the name.
+    table.resize(250, 300)
+    assert header.sectionSize(Column.NAME) >= BOXES + metrics.horizontalAdvance("cytoplasm")
 
 
 def test_an_empty_table_takes_its_keys(table, qtbot, said):

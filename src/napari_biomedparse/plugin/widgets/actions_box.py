@@ -33,9 +33,9 @@ class ActionsBox(QWidget):
         for n, button in enumerate(buttons):
             grid.addWidget(button, n // 2, n % 2)
 
-    def enable(self, there_is_a_result: bool, running: bool) -> None:
+    def enable(self, there_is_a_result: bool, running: bool, can_start: bool) -> None:
         """Allow what can be done now."""
         for button in (self.measure, self.export, self.script, self.command):
             button.setEnabled(there_is_a_result and not running)
         self.undo.setEnabled(there_is_a_result)
-        self.again.setEnabled(not running)
+        self.again.setEnabled(can_start)

@@ -24,9 +24,9 @@ class ModelBox(QWidget):
             self.device.addItem(title, key)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for box, share in ((self.model, 3), (self.device, 2)):
+        for box in (self.model, self.device):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            layout.addWidget(box, share)
+            layout.addWidget(box, 1)
         self.refill()
         for box in (self.model, self.device):
             box.currentIndexChanged.connect(lambda _index: self.changed.emit())

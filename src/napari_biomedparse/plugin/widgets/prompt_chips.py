@@ -15,7 +15,7 @@ from napari_biomedparse.ontology.phrases import templates
 from napari_biomedparse.plugin.widgets.prompt_line import PromptLine
 
 # Pixels of a chip that its words may take, so that it fits into a dock of 300; its tooltip shows all of them.
-WIDTH = 120
+WIDTH = 132
 # Terms offered in place of one that is not known.
 NEAREST = 3
 

@@ -15,8 +15,10 @@ from napari_biomedparse.plugin.widgets.threshold_editor import ThresholdDelegate
 
 # Rows that are shown before the table scrolls, and at least.
 ROWS = (3, 8)
-# Letters of a name that are shown at least.
-NAME_LETTERS = 6
+# Pixels in which all columns are in sight.
+WIDTH = 370
+# Letters of a name's longest word that are shown at least.
+NAME_LETTERS = 10
 # Pixels: around a cell's text, for the arrow that shows the order, for the check box and the swatch before a name.
 MARGIN = 8
 ARROW = 16
@@ -175,7 +177,7 @@ class ResultsTable(QTableView):
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for as much height as the rows need, within limits."""
         least, most = ROWS
-        return QSize(super().sizeHint().width(), self._height(min(max(self._rows.rowCount(), least), most)))
+        return QSize(WIDTH, self._height(min(max(self._rows.rowCount(), least), most)))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Let the heading and two rows be seen."""
@@ -219,7 +221,8 @@ class ResultsTable(QTableView):
     def _fit(self, *_changed: Any) -> None:
         """Give columns the width of their texts, and the name the rest; where that is little, break texts in two."""
         font, width = QFontMetrics(self.font()), self.viewport().width()
-        least = BOXES + NAME_LETTERS * font.averageCharWidth()
+        words = map(font.horizontalAdvance, self._rows.texts(Column.NAME, broken=True))
+        least = BOXES + MARGIN + min(max(words, default=0), NAME_LETTERS * font.averageCharWidth())
         whole = self._widths(font, broken=False)
         breaks = least + sum(whole.values()) > width
         widths = self._widths(font, broken=True) if breaks else whole

@@ -11,5 +11,6 @@ def section(title: str, content: QWidget) -> QCollapsible:
     closed = QCollapsible(title)
     closed.setObjectName(f"section_{title.lower().replace(' ', '_')}")
     closed.setDuration(0)
+    closed.layout().setContentsMargins(0, 0, 0, 0)
     closed.addWidget(content)
     return closed

@@ -197,7 +197,7 @@ def test_a_series_that_lacks_a_slice_is_refused(tmp_path):
         open_image(tmp_path / "times")
 
 
-@pytest.mark.parametrize("places", [[0.0, 0.92, 2.0, 3.0], [0.0, 7.0]])
+@pytest.mark.parametrize("places", [[0.0, 0.92, 2.0, 3.0], [0.0, 7.0], [0.0, 0.6, 1.3, 1.9, 2.5]])
 def test_steps_between_slices_may_differ_a_little(tmp_path, places):
     slices(tmp_path / "scan", places)
     assert open_image(tmp_path / "scan").levels[0].shape[0] == len(places)

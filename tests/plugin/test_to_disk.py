@@ -98,6 +98,7 @@ def test_the_finished_layer_is_what_a_run_in_the_window_gives(viewer, dock, qtbo
         assert np.array_equal(getattr(layer, name), getattr(image, name))
     assert viewer.layers.index(layer) == viewer.layers.index(image) + 1
     assert str(folder / "cells.ome.zarr") in sentence
+    assert (" on " in sentence.partition(";")[0]) == (not separate)
     assert (folder / "cells.parquet").is_file()
     made, asked = recipe_of(layer), recipe_of(expected)
     assert (made.prompts, made.paint, made.weights) == (asked.prompts, asked.paint, asked.weights)

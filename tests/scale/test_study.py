@@ -18,6 +18,7 @@ from napari_biomedparse.io.opened import open_image
 from napari_biomedparse.scale import study
 from napari_biomedparse.scale.inputs import jobs_of
 from napari_biomedparse.scale.study import Here, StudyError, claim, run
+from tests.io.test_opened import write_pyramid
 from tests.scale.runs import MICROMETRES, bytes_of, done, followed, job_of, recipe_of, result_of, write_tiff
 
 OUTLINE = ((30.5, 20.5), (30.5, 150.5), (110.5, 150.5), (110.5, 20.5))
@@ -144,6 +145,19 @@ def test_results_of_another_recipe_are_not_mixed_with_others(tmp_path):
     claim(tmp_path / "out", recipe_of())
     with pytest.raises(StudyError, match="choose another folder"):
         claim(tmp_path / "out", recipe_of(paint=Paint(0.4, instances=True)))
+
+
+def test_an_image_of_a_file_that_cannot_be_opened_does_not_stop_the_others_of_it(tmp_path, stack):
+    store = tmp_path / "many.zarr"
+    zarr.open_group(store, mode="w", zarr_format=2).attrs["bioformats2raw.layout"] = 3
+    for number in range(3):
+        write_pyramid(store / str(number), [stack[0]], letters="yx")
+    (store / "1" / ".zattrs").write_text("no metadata")
+    jobs, failed = jobs_of([store], recipe_of(), tmp_path / "out", "cpu")
+    assert [job.name for job in jobs] == ["many_0", "many_2"]
+    ((path, error),) = failed
+    assert path == store
+    assert str(store / "1") in str(error)
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(tmp_path, stack):

@@ -18,8 +18,9 @@ SUFFIXES = (".dcm", ".dicom")
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 # Slices nearer than this, in mm, lie at the same place.
 SAME_PLACE = 0.01
-# How much a step between slices of one volume may differ from the usual one.
-UNEVEN = 0.1
+# How much a step between slices of one volume may differ from the usual one: as a share of it, or in mm where places
+# are rounded to a tenth, but by no half of it.
+UNEVEN, ROUNDED = 0.1, 0.11
 # How much the directions of slices of one volume may differ, as components of unit vectors.
 SAME_DIRECTION = 1e-3
 
@@ -191,7 +192,7 @@ def _check_steps(slices: list[_Frame]) -> None:
         return
     usual = float(np.median(steps))
     worst = int(np.argmax(np.abs(steps - usual)))
-    if abs(steps[worst] - usual) > UNEVEN * usual:
+    if abs(steps[worst] - usual) > max(UNEVEN * usual, min(ROUNDED, usual / 2)):
         one, other = slices[worst : worst + 2]
         raise ReadError(
             f"{one.path.parent} lacks slices, or they are not one volume: from {one.path.name} at {_place(one):.6g} mm "

@@ -200,7 +200,12 @@ class ToDisk:
             **(settings | transforms(run.image, stack.selection, stack.shape)),
         )
         place_above(self._viewer, layer, run.image)
-        found = ", ".join(f"{prompt}: {count}" for prompt, count in event.objects.items() if count)
+        counts, parted = event.objects.items(), run.question.recipe.paint.instances
+        found = ", ".join(
+            f"{prompt}: {count}" if parted else f"{prompt} on {count} plane{'s' if count > 1 else ''}"
+            for prompt, count in counts
+            if count
+        )
         said = f"{found or 'Finished'}; the labels are in {event.store}."
         if event.outdated:
             said += f" The image was changed after they were made: to do it again, remove {event.store}."

@@ -81,7 +81,7 @@ def jobs_of(
     selection: Selection | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> tuple[list[Job], list[tuple[Path, Exception]]]:
-    """Return a job for each scene of each file, and the files that cannot be opened, with the reason.
+    """Return a job for each scene of each file, and the files of which one cannot be opened, with the reason.
 
     Parameters
     ----------
@@ -107,24 +107,25 @@ def jobs_of(
     failed: list[tuple[Path, Exception]] = []
     names: dict[str, Path] = {}
     for path in paths:
+        if (folder / f"{stem(path)}.ome.zarr").resolve() in (path.resolve(), *path.resolve().parents):
+            raise StudyError(f"The results of {path} would take its own place; choose another folder for them.")
         try:
-            if (folder / f"{stem(path)}.ome.zarr").resolve() in (path.resolve(), *path.resolve().parents):
-                raise StudyError(f"The results of {path} would take its own place; choose another folder for them.")
             found = scenes(path)
-            several: Sequence[str | None] = found if len(found) > 1 else [None]
-            for scene, name in zip(several, names_of(path, several), strict=True):
-                image = open_image(path, scene)
-                chosen = selection or selection_of(image, recipe.prompts, recipe.selection.channels)
-                if name in names:
-                    raise StudyError(
-                        f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders."
-                    )
-                names[name] = path
-                pixels = Stack(image.levels, chosen, str(path)).pixels
-                asked = replace(recipe, selection=chosen)
-                jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes, pixels))
-        except StudyError:
-            raise
         except (ValueError, OSError) as error:
             failed.append((path, error))
+            continue
+        several: Sequence[str | None] = found if len(found) > 1 else [None]
+        for scene, name in zip(several, names_of(path, several), strict=True):
+            try:
+                image = open_image(path, scene)
+                chosen = selection or selection_of(image, recipe.prompts, recipe.selection.channels)
+                pixels = Stack(image.levels, chosen, str(path)).pixels
+            except (ValueError, OSError) as error:
+                failed.append((path, error))
+                continue
+            if name in names:
+                raise StudyError(f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders.")
+            names[name] = path
+            asked = replace(recipe, selection=chosen)
+            jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes, pixels))
     return jobs, failed

@@ -133,9 +133,8 @@ class ParseDock(QWidget):
         for part in (self.progress, self.status, self.results):
             column.addWidget(part)
         column.addLayout(sliders)
-        column.addWidget(self.objects)
-        column.addWidget(self.boxes)
-        column.addWidget(self.buttons)
+        for part in (self.objects, self.boxes, self.buttons):
+            column.addWidget(part)
         self._reading_section = section("Reading", self.reading)
         for closed in (
             section("Layers", self.looks),

@@ -74,6 +74,49 @@ def test_the_diameter_of_cells_can_be_given(tmp_path, fluorescence, predictor):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_ct_in_hounsfield_units_is_shown_in_the_window_of_its_site(tmp_path, fluorescence):
+    """Soft tissue that spans 400 of 4,000 values; cells stand in for organs."""
+    shown = fluorescence[0][:160, :200]
+    units = (shown / 255.0 * 400 - 150).astype(np.int16)
+    units[:20], units[20:24] = -1000, 3000
+    known = shown.copy()
+    known[:20], known[20:24] = 0, 255
+    imsave(tmp_path / "known.png", known, check_contrast=False)
+    tifffile.imwrite(tmp_path / "scan.tif", units)
+    asked = ("--prompt", "nuclei", "--threshold", 0.5)
+    found = {}
+    for name, file, more in (
+        ("known", "known.png", ()),
+        ("told", "scan.tif", ("--modality", "CT-Abdomen")),
+        ("site", "scan.tif", ("--window", "abdomen")),
+        ("values", "scan.tif", ("--window", "-150,250")),
+        ("auto", "scan.tif", ()),
+    ):
+        done = run("segment", tmp_path / file, *asked, *more, "--output", tmp_path / name)
+        assert done.exit_code == 0, done.output
+        assert ("Note: " in done.stderr) == (name == "auto"), done.stderr
+        stem = file.partition(".")[0]
+        found[name] = imread(tmp_path / name / f"{stem}_labels.ome.tif")[30:] > 0
+        about = json.loads((tmp_path / name / f"{stem}_labels.json").read_text())
+        assert about["intensity"] == ("auto" if name in ("auto", "known") else [-150, 250])
+    assert found["known"].any()
+    for name in ("told", "site", "values"):
+        assert dice(found[name], found["known"]) > 0.95
+    assert dice(found["auto"], found["known"]) < dice(found["site"], found["known"])
+    recognized = run("recognize", tmp_path / "scan.tif", "--modality", "CT-Abdomen", "--output", tmp_path / "all")
+    assert recognized.exit_code == 0, recognized.output
+    assert "Note: " not in recognized.stderr
+    refused = run("segment", tmp_path / "scan.tif", *asked, "--window", "knee", "--output", tmp_path / "none")
+    assert refused.exit_code == 2
+    assert "'knee' is no window: give abdomen" in refused.output
+
+
+def test_a_kind_of_image_that_there_is_not_is_refused(tmp_path):
+    refused = run("segment", FLUORESCENCE, "--prompt", "nuclei", "--modality", "patholgy", "--output", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "There is no list of objects for 'patholgy'; choose one of:" in refused.output
+
+
 def test_one_colour_of_a_picture_is_read_as_grey(tmp_path, fluorescence):
     grey = fluorescence[0]
     colours = np.zeros((*grey.shape, 3), np.uint8)

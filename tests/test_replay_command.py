@@ -111,3 +111,33 @@ def test_another_model_than_the_recipes_is_refused(tmp_path, series, recipe):
     assert done.exit_code == 2
     assert "is not the model of the recipe" in done.stderr
     assert not (tmp_path / "labels.ome.tif").exists()
+
+
+def test_an_image_that_cannot_be_parsed_is_named_not_the_recipes(tmp_path, recipe):
+    broken = np.full((2, 64, 64), np.nan, np.float32)
+    path = tmp_path / "other.ome.tif"
+    tifffile.imwrite(path, broken, metadata={"axes": "TYX"}, ome=True)
+    refused = replay(path, replace(recipe, source="/data/monday/scan.tif").as_json(), tmp_path / "labels.ome.tif")
+    assert refused.exit_code == 2
+    assert f"{path}: The image has NaN" in refused.output
+    assert "monday" not in refused.output
+
+
+def test_a_coronal_plane_has_a_row_for_each_object(tmp_path):
+    grey = imread(FLUORESCENCE)[:200, :240]
+    volume = np.repeat(grey[:, None], 3, axis=1)
+    path = tmp_path / "volume.ome.tif"
+    sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.7, "PhysicalSizeZ": 0.5}
+    sizes |= {f"PhysicalSize{axis}Unit": "µm" for axis in "XYZ"}
+    tifffile.imwrite(path, volume, metadata={"axes": "ZYX", **sizes}, ome=True)
+    selection = Selection("ZYX", rows="Z", columns="X", at={"Y": 1})
+    asked = Recipe(selection, ("nuclei",), paint=Paint(instances=True))
+    done = replay(path, asked.as_json(), tmp_path / "objects.csv")
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "objects.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    labels = follow(asked, volume)
+    assert [int(row["label"]) for row in rows] == list(range(1, labels.max() + 1))
+    assert [int(row["area_px"]) for row in rows] == np.bincount(labels.ravel())[1:].tolist()
+    assert {row["plane"] for row in rows} == {"1"}
+    assert float(rows[0]["area_um2"]) == pytest.approx(int(rows[0]["area_px"]) * 0.25)

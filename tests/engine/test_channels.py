@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from napari_biomedparse import ImageError
 from napari_biomedparse.engine.channels import Channel, mix
-from napari_biomedparse.engine.preprocess import CT_WINDOWS, to_rgb
+from napari_biomedparse.engine.hounsfield import CT_WINDOWS
+from napari_biomedparse.engine.preprocess import to_rgb
 
 RED, GREEN, BLUE, MAGENTA = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1)
 FULL = (0, 255)

@@ -53,6 +53,71 @@ def test_touching_discs_are_split_and_a_single_ellipse_is_not():
     assert (objects > 0).sum() == mask.sum()
 
 
+def rod(angle: float, length: float, radius: float) -> np.ndarray:
+    """Return the probability (120, 120) of a rod with round ends."""
+    y, x = np.mgrid[:120, :120] - 59.5
+    turn = np.deg2rad(angle)
+    along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    distance = np.hypot(across, along - np.clip(along, -length / 2, length / 2))
+    return (1 / (1 + np.exp(distance - radius))).astype(np.float32)
+
+
+@pytest.mark.parametrize("angle", [0, 10, 23, 45, 67, 90])
+@pytest.mark.parametrize(("length", "radius"), [(60, 6), (60, 10), (80, 4)])
+def test_a_rod_is_one_object(angle, length, radius):
+    probability = rod(angle, length, radius)
+    assert split_instances(probability > 0.5, probability).max() == 1
+    assert split_instances(probability > 0.5).max() == 1
+
+
+@pytest.mark.parametrize(("radius", "hole"), [(20, 4), (20, 12), (20, 15), (40, 20)])
+def test_a_ring_is_one_object_with_its_hole(radius, hole):
+    ring = probability((100, 100), (disk((50, 50), radius), 0.9))
+    ring[disk((50, 50), hole)] = 0.05
+    objects = ObjectMask("cytoplasm", ring).instances()
+    assert objects.max() == 1
+    assert (objects[disk((50, 50), radius)] == 1).all()
+
+
+def test_what_several_objects_surround_belongs_to_none_of_them():
+    shown = np.zeros((160, 160), np.float32)
+    cores = np.zeros_like(shown)
+    for angle in np.arange(16) * np.pi / 8:
+        place = (80 + 50 * np.sin(angle), 80 + 50 * np.cos(angle))
+        shown[disk(place, 10.5)] = 0.95
+        cores[disk(place, 6)] = 0.9
+    shown[28:31, 79:82] = 0
+    objects = ObjectMask("nuclei", shown, cores=cores).instances()
+    assert objects.max() == 16
+    assert objects[80, 80] == 0
+    # A hole in one of them is its own.
+    assert objects[29, 80] == objects[33, 80] > 0
+    assert (objects > 0).sum() == (shown > 0.5).sum() + 9
+
+
+def test_specks_do_not_change_how_objects_are_parted():
+    mask = np.zeros((120, 200), bool)
+    mask[ellipse(60, 60, 24, 40)] = mask[disk((60, 130), 18)] = mask[disk((60, 160), 18)] = True
+    alone = split_instances(mask)
+    mask[2, 2:100:2] = True
+    again = split_instances(mask)
+    assert alone.max() == again.max() == 3
+    # The cut between equal discs may lie on either side of where they are as far.
+    assert len(np.unique(np.stack([alone, again])[:, alone > 0], axis=1).T) <= 4
+    assert ((alone > 0) == (again > 0)).all()
+
+
+def test_an_object_within_another_prompts_object_stays():
+    inner = ObjectMask("nuclei", probability((60, 60), (disk((30, 30), 8), 0.95)))
+    around = probability((60, 60), (disk((30, 30), 20), 0.9))
+    around[disk((30, 30), 8)] = 0.05
+    for masks in ([inner, ObjectMask("cytoplasm", around)], [ObjectMask("cytoplasm", around), inner]):
+        labels = compose_labels(masks, instances=True)
+        assert {labels.names[n] for n in np.unique(labels.values)[1:]} == {"nuclei", "cytoplasm"}
+        assert labels.names[labels.values[30, 30]] == "nuclei"
+        assert (labels.values > 0).sum() == len(disk((30, 30), 20)[0])
+
+
 def test_small_specks_go_and_holes_are_filled():
     mask = np.zeros((40, 40), bool)
     mask[disk((20, 20), 10)] = True

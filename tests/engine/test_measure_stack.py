@@ -37,7 +37,7 @@ def plane():
 def measure(labels, axes="YX", names=None, **options):
     frames = Frames(labels, axes)
     rows = list(measure_stack(frames, names if names is not None else {1: "nuclei", 4: "odd thing"}, **options))
-    given = {key: options[key] for key in ("spacing", "unit", "solid") if key in options}
+    given = {key: options[key] for key in ("spacing", "unit", "solid", "plane") if key in options}
     columns = stack_columns(
         frames, channels=list(options.get("intensity", ())), probability="probability" in options, **given
     )
@@ -239,3 +239,20 @@ def test_what_does_not_fit_is_refused(plane):
 def test_groups_are_the_ontologys():
     assert group_of("nuclei")
     assert group_of("odd thing") == group_of("") == ""
+
+
+def test_objects_of_coronal_planes_are_measured_there():
+    labels = np.zeros((20, 5, 30), np.int32)
+    labels[4:9, 2, 3:20] = 1
+    labels[4:10, 3, 3:20] = 4
+    spacing = {"Z": 2.0, "Y": 0.7, "X": 0.5}
+    one, other = measure(labels, "ZYX", spacing=spacing, unit="um", plane="ZX")
+    assert (one["plane"], one["area_px"], one["area_um2"]) == (2, 85, 85.0)
+    assert (other["plane"], other["area_px"]) == (3, 102)
+    assert (one["centroid_z_px"], one["centroid_x_px"]) == (6, 11)
+    assert (one["centroid_z_um"], one["centroid_x_um"]) == (12, 5.5)
+    assert [one[f"bbox_{side}_px"] for side in ("front", "left", "back", "right")] == [4, 3, 9, 20]
+    # 10 um along Z, 8.5 um along X.
+    assert one["eccentricity"] < 0.6
+    (turned,) = measure(labels[:, 2].T[None], "YXZ", plane="XZ", names={1: "nuclei"})
+    assert (turned["area_px"], turned["centroid_x_px"], turned["centroid_z_px"]) == (85, 11, 6)

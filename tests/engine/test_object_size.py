@@ -46,7 +46,7 @@ def test_crumbs_hardly_count_and_nothing_has_no_size():
 
 @pytest.mark.parametrize(
     ("diameter", "zoom"),
-    [(25, 2), (22, 2), (28, 2), (18, 2 * 2**0.5), (5, 2 * 2**0.5), (50, 1), (100, 0.5), (9000, 0.25)],
+    [(25, 2), (22, 2), (28, 2), (18, 2.4), (5, 2.4), (50, 1), (100, 0.5), (9000, 0.25)],
 )
 def test_small_cells_are_enlarged_and_large_ones_reduced_within_limits(diameter, zoom):
     assert zoom_for(diameter, CONFIG) == pytest.approx(zoom)
@@ -81,7 +81,7 @@ def test_where_what_seemed_large_is_nothing_from_further_away_the_size_is_not_kn
 
 def test_ordinary_and_small_cells_are_looked_at_once():
     assert looked((512, 512), [[24, 25, 26]]) == ([2], 2)
-    assert looked((512, 512), [[8, 9]]) == ([2], pytest.approx(2 * 2**0.5))
+    assert looked((512, 512), [[8, 9]]) == ([2], pytest.approx(2.4))
 
 
 def test_crumbs_of_very_large_cells_do_not_tell_their_size():

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_biomedparse import ImageError
-from napari_biomedparse.engine.preprocess import CT_WINDOWS, lay, to_rgb
+from napari_biomedparse.engine.hounsfield import CT_WINDOWS
+from napari_biomedparse.engine.preprocess import lay, to_rgb
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i2", "i4", "i8", "u8", "f2", "f4", "f8"])

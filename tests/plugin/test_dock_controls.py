@@ -365,3 +365,19 @@ def test_the_recipe_lies_in_the_layer(viewer, dock, qtbot, small):
     side, step = cut["height"], cut["height"] - cut["overlap"]
     rows, columns = (1 + max(0, -(-(length - side) // step)) for length in small.shape)
     assert cut["count"] == rows * columns
+
+
+def test_a_ct_is_shown_in_the_window_of_soft_tissue_until_another_is_chosen(viewer, dock):
+    values = dock.findChild(QComboBox, "window")
+    scan = np.linspace(-1024, 3071, 64 * 64).reshape(64, 64).astype(np.int16)
+    viewer.add_image(scan, name="scan")
+    assert values.currentText() == "CT abdomen (-150 to 250)"
+    assert dock.reading.window_chosen == (-150, 250)
+    viewer.add_image((scan + 1024).astype(np.uint16), name="cells")
+    assert dock.reading.window_chosen is None
+    viewer.layers.selection.active = viewer.layers["scan"]
+    assert dock.reading.window_chosen == (-150, 250)
+    values.setCurrentIndex(values.findText("CT lung (-1000 to 1000)"))
+    viewer.layers.selection.active = viewer.layers["cells"]
+    viewer.layers.selection.active = viewer.layers["scan"]
+    assert dock.reading.window_chosen == (-1000, 1000)

@@ -65,6 +65,32 @@ def test_another_channel_is_another_question(tmp_path, fluorescence):
     assert "one channel only" in one.output
 
 
+def test_a_ct_is_shown_in_the_window_of_its_site_and_an_unknown_one_noted(tmp_path, fluorescence):
+    shown = fluorescence[0][60:156, 100:200]
+    units = (shown / 255.0 * 400 - 150).astype(np.int16)
+    units[:16], units[16:20] = -1000, 3000
+    file = write_tiff(tmp_path / "scan.ome.tif", np.stack([units, units]), "ZYX")
+    asked = ("--prompt", "nuclei")
+    told = batch(file, *asked, "--modality", "CT-Abdomen", "--output", tmp_path / "told")
+    named = batch(file, *asked, "--window", "abdomen", "--output", tmp_path / "named")
+    auto = batch(file, *asked, "--output", tmp_path / "auto")
+    for done in (told, named, auto):
+        assert done.exit_code == 0, done.output
+    assert "Note: " not in told.stderr + named.stderr
+    assert f"Note: {file}: its values begin at -1000" in auto.stderr
+    labels = {name: labels_in(tmp_path / name, "scan")[:, 24:] for name in ("told", "named", "auto")}
+    assert labels["told"].any()
+    assert (labels["told"] == labels["named"]).all()
+    assert (labels["auto"] != labels["named"]).any()
+    other = batch(file, *asked, "--window", "lung", "--output", tmp_path / "named")
+    assert other.exit_code == 2
+    assert "results of another question" in other.output
+    colours = write_tiff(tmp_path / "colours.tif", np.stack([shown] * 3, axis=-1), "YXS")
+    refused = batch(colours, *asked, "--window", "abdomen", "--output", tmp_path / "colours")
+    assert refused.exit_code == 2
+    assert "leave out --window" in refused.output
+
+
 def test_what_is_not_parted_is_told_by_planes(tmp_path, fluorescence):
     pixels = fluorescence[0][60:156, 100:200]
     file = write_tiff(tmp_path / "a.ome.tif", np.stack([pixels, pixels[::-1]]), "ZYX")

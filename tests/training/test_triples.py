@@ -217,7 +217,7 @@ def test_organs_are_recoloured_as_their_own_setting_says(tmp_path, tiny_config):
 
 @pytest.mark.parametrize("numbered", [True, False])
 @pytest.mark.parametrize(
-    ("diameter", "sized", "shown"), [(40, 1, 20), (20, 1, 20), (10, 1, 10 * 2**0.5), (40, 0, 40), (10, 0, 10)]
+    ("diameter", "sized", "shown"), [(40, 1, 20), (20, 1, 20), (10, 1, 12), (40, 0, 40), (10, 0, 10)]
 )
 def test_cells_are_shown_in_the_size_that_the_network_is_to_know(
     tmp_path, tiny_config, diameter, sized, shown, numbered

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_biomedparse.batch.outputs import Outputs
+from napari_biomedparse.engine.hounsfield import advice, intensity_for, lowest
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.predictor import Predictor
+from napari_biomedparse.engine.preprocess import Intensity
 from napari_biomedparse.engine.recognition import Finding
 from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.read import PlaneIndex, read_picture
@@ -39,6 +41,8 @@ class RecognitionJob:
         Which plane of each file.
     diameter
         Of the cells, in pixels; measured if None.
+    intensity
+        How values become 0-255.
     """
 
     outputs: Outputs
@@ -47,6 +51,7 @@ class RecognitionJob:
     meta_objects: bool
     plane: PlaneIndex
     diameter: float | None = None
+    intensity: Intensity = "auto"
 
 
 def recognize_file(
@@ -58,7 +63,8 @@ def recognize_file(
     -------
     dict
         ``image``, the written files (that of the findings as ``table``), ``shape``, ``modality``, ``guessed``,
-        ``scores`` of the modalities tried if so, and ``findings``: a row for each object that was looked for.
+        ``scores`` of the modalities tried if so, ``intensity`` (the window, if any), ``advice`` on that, and
+        ``findings``: a row for each object that was looked for.
 
     Raises
     ------
@@ -66,11 +72,12 @@ def recognize_file(
         If the file cannot be read, its modality not be guessed, or the results not be written.
     """
     picture = read_picture(image, job.plane)
-    encoded = predictor.encode(picture.pixels, scales=(), diameter=job.diameter)
+    intensity = intensity_for(picture.pixels, job.intensity, job.modality)
+    encoded = predictor.encode(picture.pixels, intensity=intensity, scales=(), diameter=job.diameter)
     recognition = predictor.recognize(encoded, job.modality, job.limit)
     labels = recognition.labels()
     masks = [finding.mask for finding in recognition.found]
-    about = {"modality": recognition.modality, "p_value_limit": job.limit}
+    about = {"modality": recognition.modality, "p_value_limit": job.limit, "intensity": intensity}
     paths = job.outputs.write(picture, encoded.rgb, labels, masks, about, coco)
     classes: list[dict[str, float]] = [{} for _ in recognition.findings]
     if job.meta_objects:
@@ -86,6 +93,8 @@ def recognize_file(
         "modality": recognition.modality,
         "guessed": recognition.guessed,
         "scores": {modality: round(score, 4) for modality, score in recognition.scores.items()},
+        "intensity": intensity,
+        "advice": advice(lowest(picture.pixels), intensity),
         "findings": rows,
     }
 

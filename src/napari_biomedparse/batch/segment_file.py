@@ -11,8 +11,10 @@ import numpy as np
 
 from napari_biomedparse.batch.outputs import Outputs
 from napari_biomedparse.engine.ask import Step
+from napari_biomedparse.engine.hounsfield import advice, intensity_for, lowest
 from napari_biomedparse.engine.labels import LabelImage, compose_labels
 from napari_biomedparse.engine.predictor import Predictor
+from napari_biomedparse.engine.preprocess import Intensity
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.read import PlaneIndex, read_picture
@@ -21,7 +23,7 @@ from napari_biomedparse.ontology import suggest
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every file: prompts, where results go, how labels are made; which plane, modality, cell size."""
+    """What to do with every file: prompts, where results go, how labels are made; what of it is read, and how."""
 
     prompts: list[str]
     outputs: Outputs
@@ -30,6 +32,7 @@ class Job:
     plane: PlaneIndex
     modality: str | None = None
     diameter: float | None = None
+    intensity: Intensity = "auto"
 
 
 def segment_file(
@@ -44,7 +47,8 @@ def segment_file(
     Returns
     -------
     dict
-        ``image``, the written files, ``shape``, ``overlap_px`` and ``prompts``: for each its confidence,
+        ``image``, the written files, ``shape``, ``overlap_px``, ``intensity`` (the window, if any), ``advice`` on that,
+        and ``prompts``: for each its confidence,
         whether its mask depends on the words, number of objects and area, and for words that name no known object
         the nearest names.
 
@@ -54,7 +58,8 @@ def segment_file(
         If the file cannot be read or the results cannot be written.
     """
     picture = read_picture(image, job.plane)
-    encoded = predictor.encode(picture.pixels, scales=(), diameter=job.diameter)
+    intensity = intensity_for(picture.pixels, job.intensity, job.modality)
+    encoded = predictor.encode(picture.pixels, intensity=intensity, scales=(), diameter=job.diameter)
     steps = predictor.steps(encoded, job.prompts, modality=job.modality)
     while True:
         try:
@@ -63,12 +68,15 @@ def segment_file(
             masks: list[ObjectMask] = end.value
             break
     labels = compose_labels(masks, job.threshold, job.instances)
-    paths = job.outputs.write(picture, encoded.rgb, labels, masks, {"threshold": job.threshold}, coco)
+    about = {"threshold": job.threshold, "intensity": intensity}
+    paths = job.outputs.write(picture, encoded.rgb, labels, masks, about, coco)
     return {
         "image": str(image),
         **{name: str(path) for name, path in paths.items()},
         "shape": list(labels.values.shape),
         "overlap_px": labels.overlap,
+        "intensity": intensity,
+        "advice": advice(lowest(picture.pixels), intensity),
         "prompts": [_summary(mask, labels) for mask in masks],
     }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_biomedparse.cli.common import Channel, Device, Diameter, Model, clear_errors, fail
+from napari_biomedparse.cli.common import Channel, Device, Diameter, Model, Window, clear_errors, fail
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.recipe import Recipe
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_biomedparse.scale.study import Outcome, Pool
 
 # Options whose values a recipe has.
-IN_RECIPE = ("prompt", "modality", "diameter", "model", "threshold", "presence", "instances", "link", "c")
+IN_RECIPE = ("prompt", "modality", "diameter", "model", "threshold", "presence", "instances", "link", "c", "window")
 
 
 def batch(
@@ -29,7 +29,9 @@ def batch(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="A recipe from napari, or a file with it, instead of --prompt and what follows up to --c."),
+        typer.Option(
+            help="A recipe from napari, or a file with it, instead of --prompt and what follows up to --window."
+        ),
     ] = None,
     modality: Annotated[str | None, typer.Option(help="Kind of image; guessed if left out.")] = None,
     diameter: Diameter = None,
@@ -39,6 +41,7 @@ def batch(
     instances: Annotated[bool, typer.Option(help="Number separate objects instead of prompts.")] = False,
     link: Annotated[bool, typer.Option(help="With --instances: objects keep their number over z and t.")] = False,
     c: Channel = None,
+    window: Window = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     scheduler: Annotated[
@@ -63,7 +66,7 @@ def batch(
                 raise ValueError("--link is about separate objects: add --instances, or leave --link out.")
             if prompt:
                 check_prompts(prompt)
-            asked = _recipe(prompt or [], modality, diameter, model, threshold, presence, instances, link, c)
+            asked = _recipe(prompt or [], modality, diameter, model, threshold, presence, instances, link, c, window)
         else:
             _check_alone(context)
             text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
@@ -72,6 +75,9 @@ def batch(
         asked = with_weights(asked)
         output = output.resolve()
         jobs, unread = jobs_of(images, asked, output, device, selection, int(memory * 2**30))
+        for job in jobs:
+            if job.note:
+                typer.echo(f"Note: {job.path}: {job.note}.", err=True)
         outcomes: list[Outcome] = []
         if jobs:
             claim(output, asked)
@@ -110,8 +116,10 @@ def _recipe(
     instances: bool,
     link: bool,
     channel: int | None,
+    window: str | None,
 ) -> Recipe:
     from napari_biomedparse.engine.channels import Channel as Chosen
+    from napari_biomedparse.engine.hounsfield import named_window
     from napari_biomedparse.engine.paint import Paint
     from napari_biomedparse.engine.recipe import Recipe
     from napari_biomedparse.engine.selection import Selection
@@ -119,7 +127,8 @@ def _recipe(
     paint = Paint(threshold, presence=presence, instances=instances)
     asked = tuple(dict.fromkeys(prompts))
     # What else is selected depends on the image.
-    chosen = Selection("YX", channels=() if channel is None else (Chosen(channel, None),))
+    channels = (Chosen(channel or 0, named_window(window) if window else None),)
+    chosen = Selection("YX", channels=() if channel is None and window is None else channels)
     return Recipe(chosen, asked, modality, model, paint=paint, link=link, diameter=diameter)
 
 

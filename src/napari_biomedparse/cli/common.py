@@ -23,6 +23,13 @@ TimePoint = Annotated[int | None, typer.Option(help="Time point of a series, fro
 Channel = Annotated[int | None, typer.Option(help="Channel, from 0; of a picture in colours 0 red, 1 green, 2 blue.")]
 Scene = Annotated[str | None, typer.Option(help="Which image, of a file that holds several; an error names them.")]
 Section = Annotated[int | None, typer.Option(help="Section of a stack, from 0.")]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        help="Values that become black and white: of a CT abdomen, lung, liver, ... or as -150,250. "
+        "By default 0.5 to 99.5 percent of them; of a CT that --modality tells, the window of its site."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option(help="Replace results that are there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
@@ -95,6 +102,9 @@ def finish(
     summaries: list[dict[str, Any]], failed: bool, as_json: bool, show: Callable[[list[dict[str, Any]]], None]
 ) -> None:
     """Print the summaries, as JSON or as ``show`` does, and end with code 2 if an image failed."""
+    for summary in summaries:
+        if summary["advice"]:
+            typer.echo(f"Note: {summary['image']}: {summary['advice']}.", err=True)
     if as_json:
         typer.echo(json.dumps(summaries, ensure_ascii=False))
     elif summaries:

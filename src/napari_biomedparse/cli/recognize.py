@@ -19,6 +19,7 @@ from napari_biomedparse.cli.common import (
     Scene,
     Section,
     TimePoint,
+    Window,
     clear_errors,
     finish,
     run_over,
@@ -32,6 +33,7 @@ def recognize(
         str | None, typer.Option(help="Whose objects to look for, such as CT-Abdomen; guessed if not given.")
     ] = None,
     diameter: Diameter = None,
+    window: Window = None,
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "float32",
@@ -50,9 +52,11 @@ def recognize(
     with clear_errors():
         from napari_biomedparse.batch.outputs import Outputs, coco_dataset
         from napari_biomedparse.batch.recognize_file import RecognitionJob, recognize_file
+        from napari_biomedparse.engine.hounsfield import named_intensity
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.io.read import PlaneIndex
 
+        shown = named_intensity(window)
         outputs = Outputs(output, overlay, coco, findings=True, scene=scene)
         outputs.check(images, overwrite)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
@@ -60,7 +64,7 @@ def recognize(
             modality = predictor.table.modality(modality)
         if meta:
             predictor.check_meta_objects()
-        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z, scene), diameter)
+        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z, scene), diameter, shown)
         output.mkdir(parents=True, exist_ok=True)
 
     lists = predictor.table.lists

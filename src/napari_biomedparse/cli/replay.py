@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,6 +48,7 @@ def replay(
                 raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
         chosen = wanted.selection
         array = [read_array(image, chosen.axes, chosen.rgb, level, scene) for level in range(chosen.level + 1)]
+        wanted = replace(wanted, source=str(image))
         followed = labels_of(wanted, array, Predictor.from_pretrained(weights, device))
         frames = Frames(followed.values, chosen.axes)
         told, unit = sizes_of(image, scene)
@@ -59,6 +61,7 @@ def replay(
         colours = dict(zip(prompts, palette(prompts), strict=True))
         # Labels of one section chosen from a stack are no volume.
         solid = "Z" in chosen.free and chosen.at.get("Z") is None and frames.sizes[1] > 1
+        measured: dict[str, Any] = {"spacing": spacing, "unit": unit, "solid": solid, "plane": chosen.plane}
         made = Export(
             followed.values,
             chosen.axes,
@@ -68,8 +71,8 @@ def replay(
             unit,
             source=image,
             model=wanted.model,
-            rows=tuple(measure_stack(frames, followed.names, spacing=spacing, unit=unit, solid=solid)),
-            columns=stack_columns(frames, spacing=spacing, unit=unit, solid=solid),
+            rows=tuple(measure_stack(frames, followed.names, **measured)),
+            columns=stack_columns(frames, **measured),
             downsampling=coarser,
         )
         export(made, output, overwrite)

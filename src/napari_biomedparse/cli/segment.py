@@ -19,6 +19,7 @@ from napari_biomedparse.cli.common import (
     Scene,
     Section,
     TimePoint,
+    Window,
     clear_errors,
     finish,
     run_over,
@@ -33,6 +34,7 @@ def segment(
         str | None, typer.Option(help="Kind of image, as 'pathology': asks the model in words that it knows there.")
     ] = None,
     diameter: Diameter = None,
+    window: Window = None,
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "float32",
@@ -51,15 +53,17 @@ def segment(
     with clear_errors():
         from napari_biomedparse.batch.outputs import Outputs, coco_dataset
         from napari_biomedparse.batch.segment_file import Job, segment_file
+        from napari_biomedparse.engine.hounsfield import named_intensity
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.engine.prompts import check_prompts
         from napari_biomedparse.io.read import PlaneIndex
 
         prompts = list(dict.fromkeys(prompt))
         check_prompts(prompts)
+        shown = named_intensity(window)
         outputs = Outputs(output, overlay, coco, scene=scene)
         outputs.check(images, overwrite)
-        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z, scene), modality, diameter)
+        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z, scene), modality, diameter, shown)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
         output.mkdir(parents=True, exist_ok=True)
 

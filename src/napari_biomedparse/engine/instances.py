@@ -20,6 +20,11 @@ CORE_BLUR = 1.0
 # lesser one; depths are smoothed by so many pixels before. Chosen in the same way.
 BRIDGE = 0.5
 DEPTH_BLUR = 0.7
+# The same where the distance to the border tells, so that a rod is one object: on true masks of training images objects
+# F1 was 0.930 with it and 0.913 without on H&E, 0.947 and 0.949 on fluorescence.
+NECK = 0.9
+# Pieces with fewer pixels do not tell how large objects are.
+CRUMB = 20
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Typical:
     Attributes
     ----------
     radius
-        Median over its connected pieces of the greatest distance to the border, in pixels.
+        Median over its connected pieces of 20 pixels or more of the greatest distance to the border, in pixels; 1 if
+        there is none.
     learned
         Whether the model found inner parts in any of them.
     """
@@ -39,13 +45,19 @@ class Typical:
 
 
 def radii(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the greatest distance to the border of each connected piece of a mask, in pixels."""
+    """Return the greatest distance to the border, in pixels, of each connected piece of a mask that is no crumb."""
     filled = ndi.binary_fill_holes(mask)
-    if not filled.any():
-        return np.zeros(0)
-    components = label(filled)
-    distance = ndi.distance_transform_edt(filled)
-    return np.asarray(ndi.maximum(distance, components, np.arange(1, components.max() + 1)), np.float64)
+    return _radii(label(filled), ndi.distance_transform_edt(filled))
+
+
+def _radii(components: NDArray[np.integer], distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    areas = np.bincount(components.ravel())[1:]
+    return np.asarray(ndi.maximum(distance, components, np.flatnonzero(areas >= CRUMB) + 1), np.float64)
+
+
+def typical_radius(found: NDArray[np.float64]) -> float:
+    """Return the median of :func:`radii`, of a plane or of all its blocks together; 1 if there is none."""
+    return float(np.median(found)) if found.size else 1.0
 
 
 def has_cores(mask: NDArray[np.bool_], cores: NDArray[np.float32]) -> bool:
@@ -67,14 +79,16 @@ def split_instances(
     Where a model has found the objects' inner parts, each of these is an object, or several if it has a narrow waist;
     the cut lies where they are least probable, and what has no inner part is none. Otherwise objects are cut where the
     distance to the border is least: seeds are the peaks of the distance transform, smoothed and kept apart in
-    proportion to the typical object's radius, so that the same rule holds for small and large objects.
+    proportion to the typical object's radius, so that the same rule holds for small and large objects; where there is
+    no waist between two of them, they are of one object.
 
     Parameters
     ----------
     mask
         bool (H, W).
     probability
-        float (H, W); weights the distance, so that a dip of the probability between two objects parts them.
+        float (H, W); weights the distance, so that a dip of the probability between two objects parts them, but for
+        holes that are filled.
     min_area
         Objects with fewer pixels are dropped.
     cores
@@ -98,33 +112,49 @@ def split_instances(
     if not touching:
         return _renumbered(components, min_area)
     distance = ndi.distance_transform_edt(filled)
-    landscape: NDArray[np.floating]
     smooth = None if cores is None else gaussian(cores, sigma=CORE_BLUR, preserve_range=True)
     learned = smooth is not None and (typical.learned if typical else bool((filled & (smooth > CORE)).any()))
     if smooth is not None and learned:
-        landscape, seeds = distance * smooth, _inner_parts(filled & (smooth > CORE))
+        objects = watershed(-distance * smooth, _inner_parts(filled & (smooth > CORE)), mask=filled)
     else:
-        landscape, seeds = _by_distance(components, distance, probability, typical.radius if typical else None)
-        # Components too small or too flat for a peak keep one seed of their own.
-        empty = np.setdiff1d(np.arange(1, components.max() + 1), components[seeds > 0])
-        found = int(seeds.max())
-        for component, place in zip(empty, ndi.maximum_position(distance, components, empty), strict=True):
-            seeds[place] = found + component
-    return _renumbered(watershed(-landscape, seeds, mask=filled), min_area)
+        radius = typical.radius if typical else typical_radius(_radii(components, distance))
+        weighted = distance if probability is None else distance * np.where(mask, probability, 1)
+        objects = _by_distance(components, weighted, radius)
+    return _renumbered(_without_gaps(objects, mask) if fill_holes else objects, min_area)
 
 
 def _inner_parts(inner: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Return the numbered inner parts of objects; one with a narrow waist is that of two objects that touch."""
     depth = gaussian(ndi.distance_transform_edt(inner), sigma=DEPTH_BLUR, preserve_range=True) * inner
-    peaks = peak_local_max(depth, min_distance=1, threshold_abs=0, exclude_border=False)
-    seeds = np.zeros(inner.shape, np.int32)
+    return _basins(depth, inner, peak_local_max(depth, min_distance=1, threshold_abs=0, exclude_border=False), BRIDGE)
+
+
+def _by_distance(components: NDArray[np.integer], weighted: NDArray[np.float64], radius: float) -> NDArray[np.int32]:
+    """Return the numbered objects of connected pieces, parted at waists of the weighted distance to the border."""
+    landscape = gaussian(weighted, sigma=max(0.5, radius / 6), preserve_range=True)
+    apart = max(1, round(radius * 0.6))
+    peaks = peak_local_max(landscape, min_distance=apart, labels=components, exclude_border=False)
+    objects = _basins(landscape, components > 0, peaks, NECK)
+    # Pieces too small or too flat for a peak are one object each.
+    number = np.zeros(int(components.max()) + 1, np.int32)
+    empty = np.setdiff1d(np.arange(1, len(number)), components[objects > 0])
+    number[empty] = int(objects.max()) + 1 + np.arange(len(empty))
+    whole: NDArray[np.int32] = objects + number[components]
+    return whole
+
+
+def _basins(
+    depth: NDArray[np.float64], mask: NDArray[np.bool_], peaks: NDArray[np.integer], share: float
+) -> NDArray[np.int32]:
+    """Return a mask parted between peaks (N, 2), unless the bridge is deeper than a share of the lesser one."""
+    seeds = np.zeros(mask.shape, np.int32)
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    regions = watershed(-depth, seeds, mask=inner)
+    regions = watershed(-depth, seeds, mask=mask)
     # Deepest bridges first, so that a part is never judged by a small piece of it.
     owner, deepest = np.arange(len(peaks) + 1), np.append(0, depth[tuple(peaks.T)])
     for one, other, bridge in _bridges(regions, depth):
         lesser, greater = sorted((owner[one], owner[other]), key=lambda region: deepest[region])
-        if lesser != greater and bridge > BRIDGE * deepest[lesser]:
+        if lesser != greater and bridge > share * deepest[lesser]:
             owner[owner == lesser] = greater
     numbered: NDArray[np.int32] = owner.astype(np.int32)[regions]
     return numbered
@@ -145,21 +175,19 @@ def _bridges(regions: NDArray[np.int32], depth: NDArray[np.float64]) -> list[tup
     return [(int(unique[n, 0]), int(unique[n, 1]), float(bridges[n])) for n in order]
 
 
-def _by_distance(
-    components: NDArray[np.integer],
-    distance: NDArray[np.float64],
-    probability: NDArray[np.float32] | None,
-    radius: float | None,
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Return the smoothed distance to the border, and its peaks numbered from 1."""
-    if radius is None:
-        radius = float(np.median(ndi.maximum(distance, components, np.arange(1, components.max() + 1))))
-    landscape = distance if probability is None else distance * np.where(components > 0, probability, 0)
-    landscape = gaussian(landscape, sigma=max(0.5, radius / 6), preserve_range=True)
-    peaks = peak_local_max(landscape, min_distance=max(1, round(radius * 0.6)), labels=components, exclude_border=False)
-    seeds = np.zeros(components.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return landscape, seeds
+def _without_gaps(objects: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return numbered objects whose holes were filled without those that lie between several; others are of one."""
+    holes = label((objects > 0) & ~mask, connectivity=1)
+    count = int(holes.max())
+    if not count:
+        return objects
+    beside = ndi.grey_dilation(holes, footprint=ndi.generate_binary_structure(2, 1))
+    rim = (holes == 0) & (beside > 0) & (objects > 0)
+    # The numbers around a hole are the same if the least is the greatest.
+    numbers = np.arange(1, count + 1)
+    least, greatest = (get(objects[rim], beside[rim], numbers) for get in (ndi.minimum, ndi.maximum))
+    owner = np.append(0, np.where(least == greatest, least, 0)).astype(np.int32)
+    return np.where(holes > 0, owner[holes], objects)
 
 
 def _renumbered(objects: NDArray[np.integer], min_area: int) -> NDArray[np.int32]:

@@ -65,6 +65,8 @@ def compose_labels(masks: Sequence[ObjectMask], threshold: float = 0.5, instance
     names: dict[int, str] = {}
     for number, mask in enumerate(masks, start=1):
         objects = mask.split(winner == number)
+        # A filled hole may hold another prompt's object, which keeps it.
+        objects[(winner > 0) & (winner != number)] = 0
         values[objects > 0] = objects[objects > 0] + len(names)
         names |= dict.fromkeys(range(len(names) + 1, len(names) + int(objects.max(initial=0)) + 1), mask.prompt)
     return LabelImage(values, names, overlap)

@@ -21,7 +21,7 @@ Cell = str | int | float | None
 # Prompt, frame and section -> its probability, (Y, X), or None where that is not known.
 Probability = Callable[[str, int, int], NDArray[np.floating[Any]] | None]
 
-_BOX = {"Z": ("front", "back"), "Y": ("top", "bottom"), "X": ("left", "right")}
+_BOX = {"T": ("start", "stop"), "Z": ("front", "back"), "Y": ("top", "bottom"), "X": ("left", "right")}
 _STATISTICS = ("mean", "std", "min", "max", "median")
 
 
@@ -39,29 +39,14 @@ def stack_columns(
     channels: Sequence[str] = (),
     probability: bool = False,
     solid: bool | None = None,
+    plane: str = "YX",
 ) -> list[str]:
     """Return the columns of :func:`measure_stack`'s rows, which are there also if there is no row.
 
     ``channels`` are the names of the intensities, ``probability`` tells whether there is one; the rest is as there.
     """
-    layout = _Layout.of(labels, spacing or {}, unit, solid)
-    places = ["frame"] if layout.solid or labels.sizes[1] == 1 else ["frame", "plane"]
-    letters = [letter.lower() for letter in layout.letters]
-    boxes = [f"bbox_{_BOX[letter][end]}_px" for end in (0, 1) for letter in layout.letters]
-    shapes = ["solidity", "box_ratio"]
-    if not layout.solid:
-        shapes = ["eccentricity", "solidity", *Shape._fields]
-    columns = ["label", "prompt", "object", *places, f"{layout.extent}_px"]
-    columns += [f"centroid_{letter}_px" for letter in letters]
-    columns += [*boxes, *shapes]
-    if probability:
-        columns.append("mean_probability")
-    columns += [f"intensity_{name}_{statistic}" for name in channels for statistic in _STATISTICS]
-    if layout.unit:
-        columns.append(f"{layout.extent}_{layout.unit}{len(letters)}")
-        columns += [f"centroid_{letter}_{layout.unit}" for letter in letters]
-        columns.append(f"equivalent_diameter_{layout.unit}")
-    return columns
+    labels = _turned(labels, plane)
+    return _Layout.of(labels, spacing or {}, unit, solid, plane).columns(labels, channels, probability)
 
 
 def measure_stack(
@@ -73,6 +58,7 @@ def measure_stack(
     intensity: Mapping[str, Frames] | None = None,
     probability: Probability | None = None,
     solid: bool | None = None,
+    plane: str = "YX",
 ) -> Iterator[dict[str, Cell]]:
     """Measure every label of every frame; reads one frame of labels and of one channel at a time.
 
@@ -92,7 +78,10 @@ def measure_stack(
         Of the prompts.
     solid
         Whether the sections of a frame are measured together as a volume. If not, each counts on its own. By default
-        they are if there is more than one.
+        they are if there is more than one, and planes are those of Y and X.
+    plane
+        The axes of the planes that were parsed, rows first: objects of a coronal or sagittal one lie in Z and X or in Z
+        and Y, and ``plane`` counts along the axis that is left.
 
     Yields
     ------
@@ -118,21 +107,15 @@ def measure_stack(
     ValueError
         If labels are no integers, a channel is not of the labels' sizes, or a spacing is not above 0.
     """
-    channels = intensity or {}
+    labels = _turned(labels, plane)
+    channels = {name: _turned(channel, plane) for name, channel in (intensity or {}).items()}
     if np.dtype(labels.array.dtype).kind not in "iu":
         raise ValueError(f"Labels must be integers, not {labels.array.dtype}.")
     for name, channel in channels.items():
         if channel.sizes != labels.sizes:
             raise ValueError(f"The channel {name} has T, Z, Y, X = {channel.sizes}, but the labels {labels.sizes}.")
-    layout = _Layout.of(labels, spacing or {}, unit, solid)
-    columns = stack_columns(
-        labels,
-        spacing=spacing,
-        unit=unit,
-        channels=list(channels),
-        probability=probability is not None,
-        solid=solid,
-    )
+    layout = _Layout.of(labels, spacing or {}, unit, solid, plane)
+    columns = layout.columns(labels, list(channels), probability is not None)
     return _rows(layout, columns, labels, names, channels, probability)
 
 
@@ -146,21 +129,45 @@ class _Layout:
 
     @property
     def solid(self) -> bool:
-        return "Z" in self.letters
+        return len(self.letters) == 3
 
     @property
     def extent(self) -> str:
         return "volume" if self.solid else "area"
 
     @classmethod
-    def of(cls, labels: Frames, spacing: Mapping[str, float], unit: str | None, solid: bool | None) -> _Layout:
-        letters = "ZYX" if (labels.sizes[1] > 1 if solid is None else solid) else "YX"
+    def of(
+        cls, labels: Frames, spacing: Mapping[str, float], unit: str | None, solid: bool | None, plane: str
+    ) -> _Layout:
+        letters = "ZYX" if (plane == "YX" and labels.sizes[1] > 1 if solid is None else solid) else plane
         for letter, size in spacing.items():
             if not (math.isfinite(size) and size > 0):
                 raise ValueError(f"The size of a pixel along {letter} must be above 0, not {size}.")
         known = unit is not None and not unit.startswith("pixel") and all(letter in spacing for letter in letters)
         pixel = tuple(float(spacing.get(letter, 1.0)) for letter in letters)
         return cls(letters, pixel, short_unit(unit) if known and unit else None)
+
+    def columns(self, labels: Frames, channels: Sequence[str], probability: bool) -> list[str]:
+        places = ["frame"] if self.solid or labels.sizes[1] == 1 else ["frame", "plane"]
+        letters = [letter.lower() for letter in self.letters]
+        shapes = ["solidity", "box_ratio"] if self.solid else ["eccentricity", "solidity", *Shape._fields]
+        columns = ["label", "prompt", "object", *places, f"{self.extent}_px"]
+        columns += [f"centroid_{letter}_px" for letter in letters]
+        columns += [f"bbox_{_BOX[letter][end]}_px" for end in (0, 1) for letter in self.letters]
+        columns += [*shapes, *(["mean_probability"] if probability else [])]
+        columns += [f"intensity_{name}_{statistic}" for name in channels for statistic in _STATISTICS]
+        if self.unit:
+            columns.append(f"{self.extent}_{self.unit}{len(letters)}")
+            columns += [f"centroid_{letter}_{self.unit}" for letter in letters]
+            columns.append(f"equivalent_diameter_{self.unit}")
+        return columns
+
+
+def _turned(frames: Frames, plane: str) -> Frames:
+    """Return an array with some other axes as the rows and columns of its planes."""
+    left = [letter for letter in "TZYX" if letter not in plane]
+    roles = dict(zip([*left, *plane], "TZYX", strict=True))
+    return Frames(frames.array, "".join(roles.get(letter, letter) for letter in frames.axes), frames.at)
 
 
 def _rows(

@@ -15,6 +15,7 @@ from napari_biomedparse.engine.cache import Cache
 from napari_biomedparse.engine.decode import decode
 from napari_biomedparse.engine.device import Precision, check_precision, choose_device
 from napari_biomedparse.engine.encoder import Encoder
+from napari_biomedparse.engine.hounsfield import intensity_for
 from napari_biomedparse.engine.meta_objects import encode_meta_objects, rank_meta_objects
 from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.object_size import zoom_for
@@ -182,6 +183,7 @@ class Predictor:
             What kind of image it is. If given, a model with a fixed vocabulary is asked in words that it knows, for
             the kinds or pieces of an object if need be; otherwise it is asked the words as they are. A model that
             takes any words is asked by the name that it looks for the object by, whichever of its names is given.
+            An array of a CT in Hounsfield units is shown in its site's window, unless another ``intensity`` is given.
 
         Returns
         -------
@@ -219,7 +221,7 @@ class Predictor:
         """
         check_prompts(prompts)
         if not isinstance(image, EncodedImage):
-            image = self.encode(image, fit, intensity, (), diameter)
+            image = self.encode(image, fit, intensity_for(image, intensity, modality), (), diameter)
         return self._answer(image, words_for(prompts, modality, self.table), list(prompts), near)
 
     def recognize(
@@ -258,13 +260,14 @@ class Predictor:
         ImageError
             If the array is not an image.
         """
-        encoded = image if isinstance(image, EncodedImage) else self.encode(image, fit, intensity, (), diameter)
+        if not isinstance(image, EncodedImage):
+            image = self.encode(image, fit, intensity_for(image, intensity, modality), (), diameter)
         scores: dict[str, float] = {}
         if modality is None:
-            modality, scores = self.guess(encoded)
+            modality, scores = self.guess(image)
         modality = self.table.modality(modality)
-        masks = self.segment(encoded, self.table.lists[modality])
-        return Recognition(modality, scores, tuple(judge(masks, self.presences(encoded, masks, modality), limit)))
+        masks = self.segment(image, self.table.lists[modality])
+        return Recognition(modality, scores, tuple(judge(masks, self.presences(image, masks, modality), limit)))
 
     def guess(self, image: EncodedImage) -> tuple[str, dict[str, float]]:
         """Guess what kind of image this is.

@@ -10,20 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Fit = Literal["pad", "stretch"]
-Intensity = Literal["auto", "percentile", "none"] | tuple[float, float]
+# The values that become black and white.
+Window = tuple[float, float]
+Intensity = Literal["auto", "percentile", "none"] | Window
 
 # Grey values between these percentiles of the values above zero fill 0-255 (published readers).
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.5
-
-# Hounsfield windows by site (published readers).
-CT_WINDOWS: dict[str, tuple[float, float]] = {
-    "abdomen": (-150, 250),
-    "lung": (-1000, 1000),
-    "pelvis": (-55, 200),
-    "liver": (-25, 230),
-    "colon": (-68, 187),
-    "pancreas": (-100, 200),
-}
 
 
 class ImageError(ValueError):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.ontology import RecognitionTable, normalise, resolve
+from napari_biomedparse.ontology import RecognitionTable, find_modality, normalise, resolve
 
 
 class PromptError(ValueError):
@@ -36,7 +36,14 @@ def words_for(prompts: Sequence[str], modality: str | None, table: RecognitionTa
     plurals have one answer, and for all else by the prompt itself. One with a fixed vocabulary is asked, where the kind
     of image is said, in the words that it knows the object by, or those of its kinds or pieces: a model that knows no
     nuclei but four types of cells is asked for these on an image of pathology.
+
+    Raises
+    ------
+    ModalityError
+        If the kind of image is none that is known, nor one of the table's.
     """
+    if modality is not None and find_modality(modality) is None:
+        table.modality(modality)
     if table.vocabulary is None:
         return {prompt: (table.listed_name(prompt) or prompt,) for prompt in prompts}
     if modality is None:

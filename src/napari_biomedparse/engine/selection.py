@@ -79,6 +79,11 @@ class Selection:
             raise AxesError(f"There is no position along {unknown[0]} to choose in an image with axes {self.axes}.")
 
     @property
+    def plane(self) -> str:
+        """The axes of the planes, rows first."""
+        return self.rows + self.columns
+
+    @property
     def free(self) -> str:
         """The axes along which planes are chosen, in the array's order."""
         return "".join(letter for letter in self.axes if letter not in (self.rows, self.columns, "C"))

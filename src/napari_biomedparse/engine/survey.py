@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import block_reduce
 
-from napari_biomedparse.engine.preprocess import GreyValues, range_of, to_rgb
+from napari_biomedparse.engine.preprocess import GreyValues, Window, range_of, to_rgb
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Part, Stack
 
@@ -16,8 +16,6 @@ from napari_biomedparse.engine.stack import Part, Stack
 OVERVIEW = 2048
 # Pixels read at once.
 STRIP = 1 << 26
-
-Window = tuple[float, float]
 
 
 @dataclass(frozen=True)

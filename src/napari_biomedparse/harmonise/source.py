@@ -13,7 +13,8 @@ import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from napari_biomedparse.engine.preprocess import CT_WINDOWS, Intensity
+from napari_biomedparse.engine.hounsfield import CT_WINDOWS
+from napari_biomedparse.engine.preprocess import Intensity
 from napari_biomedparse.harmonise.names import Place
 from napari_biomedparse.harmonise.patterns import PathPattern
 from napari_biomedparse.ontology import find_modality, normalise

@@ -203,7 +203,13 @@ def _measured(result: Result, entry: ResultLayer) -> list[dict[str, Any]]:
     spacing, unit = spacing_of(result.image, stack)
     labels = Frames(entry.layer.data, stack.selection.axes)
     rows = measure_stack(
-        labels, entry.names, spacing=spacing, unit=unit, intensity=_channels(result), solid=solid(stack)
+        labels,
+        entry.names,
+        spacing=spacing,
+        unit=unit,
+        intensity=_channels(result),
+        solid=solid(stack),
+        plane=stack.selection.plane,
     )
     return [{**row, "review": result.review.get(str(row["prompt"]), "")} for row in rows]
 
@@ -219,6 +225,7 @@ def _exported(result: Result, entry: ResultLayer) -> Export:
         unit=unit,
         channels=list(channels),
         solid=solid(stack),
+        plane=stack.selection.plane,
     )
     path = result.image.source.path
     return Export(

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from napari_biomedparse.engine.channels import Channel
+from napari_biomedparse.engine.hounsfield import advice, lowest, window_at
 from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
@@ -21,6 +24,8 @@ from napari_biomedparse.scale.job import Job
 from napari_biomedparse.scale.study import StudyError
 from napari_biomedparse.weights import locate
 
+# Pixels of the largest plane that is looked at to learn whether it is in Hounsfield units.
+PEEKED = 1 << 26
 # Side of the largest network's input; it only decides the level of a pyramid that organs are looked for on.
 INPUT = 512
 
@@ -52,12 +57,12 @@ def selection_of(image: OpenedImage, prompts: Sequence[str], channels: tuple[Cha
     prompts
         What is looked for; everything if there is none.
     channels
-        Which of several channels; the first by default, of an image in colours all.
+        Which of several channels, and in which window; the first by default, of an image in colours all.
 
     Raises
     ------
     ImageError
-        If there is only one channel, and another is wanted.
+        If there is only one channel, and another is wanted; or a window for an image in colours.
     """
     side = image.spacing.get("Y")
     unit = UNITS.get(short_unit(image.unit)) if image.unit else None
@@ -69,8 +74,34 @@ def selection_of(image: OpenedImage, prompts: Sequence[str], channels: tuple[Cha
     if not (image.rgb or "C" in image.axes):
         if any(channel.index for channel in channels):
             raise ImageError(f"{image.path} has one channel only; leave out --c, or choose 0.")
-        channels = ()
+        channels = tuple(channel for channel in channels if channel.window)
+    if image.rgb and any(channel.window for channel in channels):
+        raise ImageError(f"{image.path} is in colours, which have no window; leave out --window.")
     return Selection(image.axes, image.rgb, level=level, channels=channels)
+
+
+def in_window(image: OpenedImage, selection: Selection, modality: str | None) -> tuple[Selection, str]:
+    """Return a selection in the window of a CT's site, if the image is one, and what to do where it may be one.
+
+    Its middle plane tells, of the smallest level.
+    """
+    array = image.levels[-1]
+    channels = selection.channels or (Channel(0, None),)
+    if image.rgb or array.dtype.kind not in "if" or any(channel.window for channel in channels):
+        return selection, ""
+    middle = [array.shape[n] // 2 if letter in "TZ" else slice(None) for n, letter in enumerate(image.axes)]
+    if "C" in image.axes:
+        middle[image.axes.index("C")] = channels[0].index
+    try:
+        plane = array[tuple(middle)]
+        least = lowest(np.asarray(plane)) if plane.size <= PEEKED else 0.0
+    except Exception:
+        # Readers raise whatever their libraries do; whoever reads it to parse it says what is wrong.
+        return selection, ""
+    window = window_at(least, "auto", modality)
+    if isinstance(window, str):
+        return selection, advice(least, window)
+    return replace(selection, channels=tuple(replace(channel, window=window) for channel in channels)), ""
 
 
 def jobs_of(
@@ -118,7 +149,10 @@ def jobs_of(
         for scene, name in zip(several, names_of(path, several), strict=True):
             try:
                 image = open_image(path, scene)
-                chosen = selection or selection_of(image, recipe.prompts, recipe.selection.channels)
+                chosen, note = selection, ""
+                if chosen is None:
+                    chosen = selection_of(image, recipe.prompts, recipe.selection.channels)
+                    chosen, note = in_window(image, chosen, recipe.modality)
                 pixels = Stack(image.levels, chosen, str(path)).pixels
             except (ValueError, OSError) as error:
                 failed.append((path, error))
@@ -127,5 +161,5 @@ def jobs_of(
                 raise StudyError(f"{names[name]} and {path} would both be written to {name}.ome.zarr; use two folders.")
             names[name] = path
             asked = replace(recipe, selection=chosen)
-            jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes, pixels))
+            jobs.append(Job(path.resolve(), scene, asked, device, folder, name, block_bytes, pixels, note=note))
     return jobs, failed

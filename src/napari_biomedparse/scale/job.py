@@ -53,6 +53,8 @@ class Job:
         The blocks of the planes.
     preview
         Whether preliminary labels are kept while the image is worked on (:mod:`~napari_biomedparse.scale.preview`).
+    note
+        What to tell about how the image is read; empty if there is nothing.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class Job:
     diameter: float | None = None
     grid: Grid = field(default=Grid((1, 1), 1))
     preview: bool = False
+    note: str = ""
 
     @property
     def store(self) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.instances import Typical, has_cores, radii
+from napari_biomedparse.engine.instances import Typical, has_cores, radii, typical_radius
 from napari_biomedparse.engine.kept import KeptMask, step_of
 from napari_biomedparse.engine.presence import Statistics, best_presence
 from napari_biomedparse.engine.results import ObjectMask
@@ -97,5 +97,4 @@ def typical_of(kept: KeptMask, threshold: float) -> tuple[NDArray[np.float64], b
 
 def typical(sizes: Sequence[NDArray[np.float64]], learned: Sequence[bool]) -> Typical:
     """Return what holds for a plane, from :func:`typical_of` of its blocks."""
-    together = np.concatenate(sizes)
-    return Typical(float(np.median(together)) if together.size else 1.0, any(learned))
+    return Typical(typical_radius(np.concatenate(sizes)), any(learned))

@@ -12,7 +12,7 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from napari_biomedparse.engine.axes import Axes, AxesError
-from napari_biomedparse.engine.preprocess import CT_WINDOWS
+from napari_biomedparse.engine.hounsfield import CT_WINDOWS, SOFT_TISSUE, is_like_hounsfield
 from napari_biomedparse.engine.selection import COLOURS
 from napari_biomedparse.plugin.selecting import Choices, Scope, axes_of
 from napari_biomedparse.plugin.widgets.mixed_layers import MixedLayers
@@ -47,6 +47,8 @@ class ReadingBox(QWidget):
         self._layer: Image | None = None
         # Whether the grey values were set to the layers' own because some were ticked.
         self._own_window = False
+        # Whether they were set to a CT's because the layer looks like one.
+        self._ct_window = False
         # What was chosen for single layers: another picture need not have the same stains or axes.
         self._typed: WeakKeyDictionary[Image, str] = WeakKeyDictionary()
         self._colours: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
@@ -96,7 +98,7 @@ class ReadingBox(QWidget):
 
     def follow(self, layer: Image | None) -> None:
         """Show how a layer's axes are read."""
-        self._layer = layer
+        other, self._layer = layer is not self._layer, layer
         self.setEnabled(layer is not None)
         self.axes.clear()
         self.note.clear()
@@ -113,6 +115,22 @@ class ReadingBox(QWidget):
         self._offer(layer)
         self.channels.setEnabled(place is not None or layer.rgb)
         self.window_values.setEnabled(not layer.rgb)
+        if other:
+            self._show_ct(not layer.rgb and is_like_hounsfield(*layer.contrast_limits_range))
+
+    def _choose_window(self, window: Any) -> None:
+        box = self.window_values
+        box.setCurrentIndex([box.itemData(n) for n in range(box.count())].index(window))
+
+    def _show_ct(self, ct: bool) -> None:
+        """Choose a CT's window for what looks like one, and take that back for another image."""
+        if ct and self.window_chosen is None:
+            self._ct_window = True
+            self._choose_window(SOFT_TISSUE)
+        elif not ct and self._ct_window:
+            self._ct_window = False
+            if self.window_chosen == SOFT_TISSUE:
+                self._choose_window(None)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         """Offer what fits now: layers may have been moved or scaled since."""
@@ -209,11 +227,11 @@ class ReadingBox(QWidget):
         self._form.setRowVisible(self.beside_list, self.beside_list.count() > 0)
         if self.beside and not self._own_window and self.window_chosen is None:
             self._own_window = True
-            self.window_values.setCurrentIndex(self.window_values.findData("layer"))
+            self._choose_window("layer")
         elif not self.beside and self._own_window:
             self._own_window = False
             if self.window_chosen == "layer":
-                self.window_values.setCurrentIndex(self.window_values.findData(None))
+                self._choose_window(None)
         self.changed.emit()
 
     def _edited(self) -> None:

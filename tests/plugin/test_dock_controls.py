@@ -381,3 +381,17 @@ def test_a_ct_is_shown_in_the_window_of_soft_tissue_until_another_is_chosen(view
     viewer.layers.selection.active = viewer.layers["cells"]
     viewer.layers.selection.active = viewer.layers["scan"]
     assert dock.reading.window_chosen == (-1000, 1000)
+
+
+def test_the_window_of_a_ct_follows_its_site(viewer, dock):
+    kinds = dock.findChild(QComboBox, "modality")
+    kinds.addItem("CT-Chest", "CT-Chest")
+    scan = np.linspace(-1024, 3071, 64 * 64).reshape(64, 64).astype(np.int16)
+    viewer.add_image(scan, name="scan")
+    kinds.setCurrentIndex(kinds.findData("CT-Chest"))
+    assert dock.reading.window_chosen == (-1000, 1000)
+    viewer.add_image((scan + 1024).astype(np.uint16), name="cells")
+    assert dock.reading.window_chosen is None
+    kinds.setCurrentIndex(0)
+    viewer.layers.selection.active = viewer.layers["scan"]
+    assert dock.reading.window_chosen == (-150, 250)

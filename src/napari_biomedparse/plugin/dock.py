@@ -173,7 +173,7 @@ class ParseDock(QWidget):
         self.parse.clicked.connect(self._start)
         self.chips.submitted.connect(self._start)
         self.chips.changed.connect(self.estimate.refresh)
-        self.recognize.clicked.connect(self._start_recognizing)
+        self.recognize.clicked.connect(lambda: self._find([]))
         self.disk.run.clicked.connect(self._start_to_disk)
         self.cancel.clicked.connect(self._cancel)
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
@@ -192,7 +192,8 @@ class ParseDock(QWidget):
         self.models.changed.connect(self._change_model)
         self.finetune.saved.connect(lambda _name: self.models.refill())
         self.image.currentIndexChanged.connect(lambda _index: self._change_image())
-        self.modality.currentIndexChanged.connect(lambda _index: self.chips.set_modality(self.modality.modality))
+        for part in (self.chips, self.reading):
+            self.modality.chosen.connect(part.set_modality)
         for signal in (self.scope.currentIndexChanged, self.reading.changed):
             signal.connect(lambda *_: self.estimate.refresh())
         self.reading.changed.connect(self._look)
@@ -216,9 +217,6 @@ class ParseDock(QWidget):
             return
         self.chips.remember()
         self._find(prompts)
-
-    def _start_recognizing(self) -> None:
-        self._find([])
 
     def _start_to_disk(self) -> None:
         folder = self.disk.folder()
@@ -262,8 +260,8 @@ class ParseDock(QWidget):
 
     def _change_looks(self) -> None:
         looks = self.looks
-        link = self.objects.link.isChecked()
-        self.controller.set_output(Output(looks.one_layer_each.isChecked(), looks.palette_kind.currentData(), link))
+        kind, link = looks.palette_kind.currentData(), self.objects.link.isChecked()
+        self.controller.set_output(Output(looks.one_layer_each.isChecked(), kind, link))
         self._change(rule=looks.rule.currentData())
 
     def _change_model(self) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_biomedparse.engine.tables import known_modalities
 
 
 class ModalityChooser(QComboBox):
-    """Choose what kind of image it is, or let that be guessed."""
+    """Choose what kind of image it is, or let that be guessed.
+
+    Signals: ``chosen`` with the kind, or None.
+    """
+
+    chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.addItem("Auto", None)
+        self.currentIndexChanged.connect(lambda _index: self.chosen.emit(self.modality))
 
     @property
     def modality(self) -> str | None:

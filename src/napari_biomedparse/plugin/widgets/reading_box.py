@@ -12,7 +12,7 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from napari_biomedparse.engine.axes import Axes, AxesError
-from napari_biomedparse.engine.hounsfield import CT_WINDOWS, SOFT_TISSUE, is_like_hounsfield
+from napari_biomedparse.engine.hounsfield import CT_WINDOWS, SOFT_TISSUE, is_like_hounsfield, site_window
 from napari_biomedparse.engine.selection import COLOURS
 from napari_biomedparse.plugin.selecting import Choices, Scope, axes_of
 from napari_biomedparse.plugin.widgets.mixed_layers import MixedLayers
@@ -47,7 +47,8 @@ class ReadingBox(QWidget):
         self._layer: Image | None = None
         # Whether the grey values were set to the layers' own because some were ticked.
         self._own_window = False
-        # Whether they were set to a CT's because the layer looks like one.
+        # The window of the kind of image that was chosen, and whether it was taken because the layer looks like a CT.
+        self._of_modality = SOFT_TISSUE
         self._ct_window = False
         # What was chosen for single layers: another picture need not have the same stains or axes.
         self._typed: WeakKeyDictionary[Image, str] = WeakKeyDictionary()
@@ -126,11 +127,18 @@ class ReadingBox(QWidget):
         """Choose a CT's window for what looks like one, and take that back for another image."""
         if ct and self.window_chosen is None:
             self._ct_window = True
-            self._choose_window(SOFT_TISSUE)
+            self._choose_window(self._of_modality)
         elif not ct and self._ct_window:
             self._ct_window = False
-            if self.window_chosen == SOFT_TISSUE:
+            if self.window_chosen == self._of_modality:
                 self._choose_window(None)
+
+    def set_modality(self, modality: str | None) -> None:
+        """Take the window of a kind of CT where that of another one was taken by itself."""
+        window = (site_window(modality) if modality else None) or SOFT_TISSUE
+        former, self._of_modality = self._of_modality, window
+        if self._ct_window and self.window_chosen == former:
+            self._choose_window(window)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
         """Offer what fits now: layers may have been moved or scaled since."""

@@ -290,3 +290,10 @@ def test_convert_leaves_nothing_on_a_full_disk(file, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
     assert_refused(run("convert", file), "10 bytes left")
     assert not list((tmp_path / "models").iterdir())
+
+
+def test_a_converted_model_keeps_its_table_of_what_to_look_for(tmp_path):
+    output = tmp_path / "converted.safetensors"
+    done = run("convert", "mini", output)
+    assert done.exit_code == 0, done.output
+    assert Predictor.from_pretrained(output, "cpu").table.lists == Predictor.from_pretrained("mini", "cpu").table.lists

@@ -16,7 +16,7 @@ WINDOW = 15
 
 def main(output: Path) -> None:
     """Write the picture."""
-    stages = sorted(HERE.glob("stage-*.csv"))
+    stages = sorted(HERE.glob("stage-*.csv"), key=lambda path: int(path.stem.partition("-")[2]))
     figure, axes = plt.subplots(1, len(stages), figsize=(10, 3), sharey=True, layout="constrained")
     for axis, path in zip(np.atleast_1d(axes), stages, strict=True):
         with path.open(encoding="utf-8", newline="") as file:

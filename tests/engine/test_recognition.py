@@ -181,7 +181,7 @@ def test_a_modality_is_guessed_from_what_is_found():
     assert asked == ["bone", "air"]
     with pytest.raises(ModalityError, match=r"could not be guessed.*Bright"):
         guess_modality(table, np.full((20, 20, 3), 110, np.uint8), ask)
-    with pytest.raises(ModalityError, match="this model has none"):
+    with pytest.raises(ModalityError, match=r"This model has no table of what to look for.*calibrate"):
         guess_modality(RecognitionTable(), np.zeros((20, 20, 3), np.uint8), ask)
 
 

@@ -36,7 +36,7 @@ def session():
 def test_a_session_does_not_encode_a_seen_image_again(session, fluorescence, monkeypatch):
     pixels = fluorescence[0][:128, :128]
     first = look(session, pixels)
-    model = session._predictor.model
+    model = session._loaded.predictor.model
     calls = []
     encode = model.encode_image
     monkeypatch.setattr(model, "encode_image", lambda rgb: calls.append(1) or encode(rgb))
@@ -61,18 +61,18 @@ def test_an_abandoned_run_does_not_keep_the_session_from_the_next(session, fluor
 
 def test_a_session_says_what_it_has_loaded():
     session = Session(device="cpu")
-    assert (session.weights, session.running_on) == ("", "")
+    assert (session.weights_of("mini"), session.running_on) == ("", "")
     look(session, np.full((8, 8), 9, np.uint8))
-    assert session.weights == hashlib.sha256(locate("mini").read_bytes()).hexdigest()
+    assert session.weights_of("mini") == hashlib.sha256(locate("mini").read_bytes()).hexdigest()
     assert session.running_on == "cpu"
 
 
 def test_the_model_is_loaded_once_and_again_for_another_device_or_model(session, monkeypatch, tmp_path):
     plane = np.full((8, 8), 9, np.uint8)
-    predictor = session._predictor
+    predictor = session._loaded.predictor
     session.use("mini", "cpu")
     look(session, plane)
-    assert session._predictor is predictor
+    assert session._loaded.predictor is predictor
     session.use("mini", "warp")
     with pytest.raises(ValueError, match="no device 'warp'"):
         look(session, plane)
@@ -86,9 +86,9 @@ def test_the_model_is_loaded_once_and_again_for_another_device_or_model(session,
     copied = tmp_path / "mine.safetensors"
     copied.write_bytes(locate("mini").read_bytes())
     list(session.look(stack, Recipe(PLANE, ("nuclei",), model=str(copied)), stack.places()))
-    assert session._predictor.table.lists == {}
+    assert session._loaded.predictor.table.lists == {}
     look(session, plane)
-    assert session._predictor.table.lists
+    assert session._loaded.predictor.table.lists
 
 
 def test_prompts_without_words_are_refused_before_a_model_is_loaded():
@@ -98,8 +98,17 @@ def test_prompts_without_words_are_refused_before_a_model_is_loaded():
     assert session.running_on == ""
 
 
-def test_all_share_one_session_and_making_it_loads_nothing():
-    assert shared_session() is shared_session()
+def test_all_windows_share_the_model_in_memory_but_not_what_they_chose(fluorescence):
+    one, other = shared_session(), shared_session()
+    one.use("mini", "cpu")
+    other.use("mini", "warp")
+    assert (one.model, one.device) == ("mini", "cpu")
+    look(one, fluorescence[0][:64, :64])
+    assert other.running_on == "cpu"
+    assert other.weights_of("mini") == one.weights_of("mini") != ""
+
+
+def test_making_a_session_loads_nothing():
     code = (
         "import sys; from napari_biomedparse.engine.session import shared_session; "
         "shared_session().use('mini', 'cpu'); print('torch' in sys.modules)"

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QLineEdit, QPushButton
 
 from napari_biomedparse import ObjectMask
 from napari_biomedparse.ontology import colour_of
+from napari_biomedparse.plugin import boxes as boxes_module
 from napari_biomedparse.plugin.boxes import BoxLayer, find_boxes
 from tests.plugin import test_layers
 
@@ -23,13 +24,13 @@ FEATURES = ["index", "prompt", "object", "score", "top", "left", "bottom", "righ
 @pytest.fixture
 def gate(monkeypatch):
     """Boxes are found only once this event has been set."""
-    event, find = threading.Event(), ObjectMask.boxes
+    event, find = threading.Event(), boxes_module.box_objects
 
     def wait_and_find(*arguments, **options):
         assert event.wait(60)
         return find(*arguments, **options)
 
-    monkeypatch.setattr(ObjectMask, "boxes", wait_and_find)
+    monkeypatch.setattr(boxes_module, "box_objects", wait_and_find)
     yield event
     event.set()
 
@@ -283,17 +284,21 @@ def test_closing_the_dock_while_boxes_are_found_is_safe(viewer, qtbot, fluoresce
     assert len(only(viewer, Shapes).data) == 0
 
 
-def two_objects(shape, prompt="nuclei"):
+def two_objects(shape, prompt="nuclei", right=0):
     probability = np.zeros(shape, np.float32)
-    probability[3:9, 4:12], probability[14:20, 2:9] = 0.9, 0.7
+    probability[3:9, 4 + right : 12 + right], probability[14:20, 2 + right : 9 + right] = 0.9, 0.7
     return ObjectMask(prompt, probability)
 
 
 def show(viewer, layer, masks):
     result, labels = test_layers.show(viewer, layer, masks)
     boxes = BoxLayer(result)
-    boxes.draw([box for found in find_boxes(result.findings, result.recipe.paint) for box in found])
+    boxes.draw(boxes_of(result))
     return labels, boxes.add_to(viewer)
+
+
+def boxes_of(result):
+    return [box for found in find_boxes(result.findings, result.recipe.paint, result.groups) for box in found]
 
 
 LAYERS = {
@@ -334,9 +339,8 @@ def test_boxes_can_be_added_in_3d():
 def test_each_prompt_has_its_colour_and_rows():
     viewer = ViewerModel()
     prompts = ["nuclei", "flux capacitor"]
-    _, shapes = show(
-        viewer, viewer.add_image(np.zeros((24, 32), np.uint8)), [two_objects((24, 32), p) for p in prompts]
-    )
+    masks = [two_objects((24, 32), prompt, 15 * number) for number, prompt in enumerate(prompts)]
+    _, shapes = show(viewer, viewer.add_image(np.zeros((24, 32), np.uint8)), masks)
     features = shapes.features
     assert features["prompt"].tolist() == ["nuclei"] * 2 + ["flux capacitor"] * 2
     assert features["object"].tolist() == ["nucleus"] * 2 + [""] * 2

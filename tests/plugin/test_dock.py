@@ -271,7 +271,7 @@ def test_a_result_that_does_not_depend_on_the_words_is_reported(viewer, dock, qt
     status = find(dock, QLabel, "status")
     assert "your words" not in status.text()
     # From now on the model hears "nuclei", whatever it is told.
-    predictor = dock._session._predictor
+    predictor = dock._session._loaded.predictor
     heard = predictor.model.encode_text(["nuclei"])
     monkeypatch.setattr(
         predictor.model,

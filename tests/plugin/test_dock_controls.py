@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_biomedparse import Recipe, follow
+from napari_biomedparse.plugin.dock import ParseDock
 from napari_biomedparse.plugin.layers import METADATA_KEY, recipe_of
 
 RUN = 60_000
@@ -191,7 +192,7 @@ def test_a_change_that_is_taken_back_at_once_leaves_what_there_was(viewer, dock,
     viewer.add_image(small, name="cells")
     find(dock, "instances").setChecked(True)
     parse(dock, qtbot)
-    qtbot.waitUntil(lambda: not dock._settle_timer.isActive() and dock.controller._painter is None)
+    qtbot.waitUntil(lambda: not dock._settle_timer.isActive() and dock.controller._repainting._job is None)
     before = only(viewer).data.copy()
     assert before.max() > 1
     find(dock, "instances").setChecked(False)
@@ -395,3 +396,71 @@ def test_the_window_of_a_ct_follows_its_site(viewer, dock):
     kinds.setCurrentIndex(0)
     viewer.layers.selection.active = viewer.layers["scan"]
     assert dock.reading.window_chosen == (-150, 250)
+
+
+def test_what_is_measured_is_the_layer_that_is_selected(viewer, dock, qtbot, small):
+    viewer.add_image(small, name="one")
+    parse(dock, qtbot)
+    viewer.add_image(small[::-1], name="two")
+    parse(dock, qtbot)
+    first, second = (layer for layer in viewer.layers if isinstance(layer, Labels))
+    viewer.layers.selection.active = first
+    click(dock, qtbot, "measure")
+    wait(dock, qtbot)
+    assert "solidity" in first.features
+    assert "solidity" not in second.features
+    assert viewer.layers.selection.active is first
+
+
+def test_labels_deleted_while_they_are_measured_are_told_about(viewer, dock, qtbot, small):
+    viewer.add_image(small)
+    parse(dock, qtbot)
+    dock.actions.measure()
+    viewer.layers.remove(only(viewer))
+    wait(dock, qtbot)
+    assert "were deleted while they were measured" in find(dock, "status").text()
+
+
+def test_the_controls_show_how_the_latest_result_was_painted(viewer, dock, qtbot, small):
+    viewer.add_image(small)
+    find(dock, "instances").setChecked(True)
+    dock.objects.min_area.setValue(30)
+    parse(dock, qtbot)
+    find(dock, "threshold").setValue(0.7)
+    find(dock, "instances").setChecked(False)
+    dock.looks.rule.setCurrentIndex(1)
+    parse(dock, qtbot, "cell")
+    dock.objects.min_area.setValue(90)
+    find(dock, "instances").setChecked(True)
+    find(dock, "threshold").setValue(0.3)
+    dock.looks.rule.setCurrentIndex(2)
+    click(dock, qtbot, "undo")
+    paint = recipe_of(only(viewer)).paint
+    assert (paint.threshold, paint.instances, paint.min_area, paint.rule) == (0.7, False, 30, "first")
+    assert find(dock, "threshold").value() == 0.7
+    assert not find(dock, "instances").isChecked()
+    assert dock.objects.min_area.value() == 30
+    assert dock.looks.rule.currentData() == "first"
+
+
+def test_a_dock_in_another_window_leaves_the_choice_of_model_alone(viewer, dock, tmp_path, make_napari_viewer):
+    other = make_napari_viewer()
+    dock.models.choose("mini", "cpu")
+    dock._change_model()
+    another = ParseDock(other)
+    another._session.use("biomedparse-v1", "auto")
+    assert (dock._session.model, dock._session.device) == ("mini", "cpu")
+    another._leave()
+
+
+def test_boxes_of_layers_of_their_own_are_those_of_each_layer(viewer, dock, qtbot, small):
+    viewer.add_image(small)
+    dock.looks.one_layer_each.setChecked(True)
+    find(dock, "instances").setChecked(True)
+    dock.boxes.setChecked(True)
+    parse(dock, qtbot, "nuclei, cell nuclei")
+    qtbot.waitUntil(lambda: not dock.boxes.busy, timeout=RUN)
+    layers = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    (shapes,) = (layer for layer in viewer.layers if layer.name.endswith("boxes"))
+    assert len(layers) == 2
+    assert len(shapes.features) == sum(int(layer.data.max()) for layer in layers)

@@ -196,6 +196,41 @@ def test_settings_changed_on_purpose_hold_after_a_resumption(discs, tiny_config,
     assert shrunk.norm() < 0.9 * plain.norm()
 
 
+def test_another_run_is_not_gone_on_with_nor_its_record_changed(discs, tiny_config, tmp_path):
+    out = tmp_path / "run"
+    train([discs], tiny_config, small_run(1), out)
+    record = (out / "config.json").read_text()
+    other = tmp_path / "others"
+    shutil.copytree(discs, other)
+    with pytest.raises(ConfigError, match=rf"has data \['{discs.name}'\], not \['others'\].*another folder"):
+        train([other], tiny_config, small_run(2), out)
+    with pytest.raises(ConfigError, match="has seed"):
+        train([discs], tiny_config, small_run(2, seed=99), out)
+    assert (out / "config.json").read_text() == record
+    # Data that were moved, and more steps, are the same run.
+    (tmp_path / "moved").mkdir()
+    moved = tmp_path / "moved" / discs.name
+    shutil.copytree(discs, moved)
+    train([moved], tiny_config, small_run(2), out)
+
+
+def test_weights_that_no_run_here_wrote_are_not_replaced(discs, tiny_config, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"precious")
+    with pytest.raises(ConfigError, match=r"model.safetensors would be replaced.*another folder"):
+        train([discs], tiny_config, small_run(1), tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == b"precious"
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    example = Example("Set", broken, "CT", "chest", {"lung": broken}, {"lung": broken})
+    for read in (example.read_image, lambda: example.read_mask("lung"), lambda: example.read_instances("lung")):
+        with pytest.raises(DataError, match=r"broken.png cannot be read .*mend it"):
+            read()
+
+
 def test_fewer_steps_than_were_taken_are_refused(discs, tiny_config, tmp_path):
     weights = train([discs], tiny_config, small_run(2), tmp_path)
     settings = (tmp_path / "config.json").read_text()

@@ -14,7 +14,7 @@ def calibrate(
     data: Annotated[list[Path], typer.Argument(help="Folders in the BiomedParseData layout.")],
     model: Annotated[Path, typer.Option(help="The checkpoint; the table is written beside it.")],
     device: Device = "auto",
-    most: Annotated[int, typer.Option(min=1, help="Images per modality and object.")] = 60,
+    most: Annotated[int, typer.Option(min=16, help="Images per modality and object.")] = 60,
     overwrite: Annotated[bool, typer.Option(help="Replace the table that is there already.")] = False,
 ) -> None:
     """Fit on train splits what a model looks for in each modality, and when an object counts as there."""
@@ -23,6 +23,8 @@ def calibrate(
         from napari_biomedparse.engine.tables import table_path
         from napari_biomedparse.training.calibrate import calibrate as run
 
+        if not model.is_file():
+            raise ValueError(f"{model} is no file; give that of the weights, the table is written beside it.")
         target = table_path(model)
         if target.exists() and not overwrite:
             raise ValueError(f"{target} is there already; add --overwrite to replace it.")

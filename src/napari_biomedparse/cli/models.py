@@ -138,9 +138,17 @@ def convert(
 ) -> None:
     """Write weights as safetensors under this program's names, with the configuration inside."""
     with clear_errors():
+        import shutil
+
+        from napari_biomedparse.engine.tables import table_path
+        from napari_biomedparse.weights import locate
         from napari_biomedparse.weights.convert import convert as run
 
-        typer.echo(f"Converted: {run(name_or_path, output, dtype, overwrite)}")
+        converted = run(name_or_path, output, dtype, overwrite)
+        table = table_path(locate(name_or_path))
+        if table.is_file():
+            shutil.copyfile(table, table_path(converted))
+        typer.echo(f"Converted: {converted}")
 
 
 def _ask(name: str, accept_licence: bool) -> None:

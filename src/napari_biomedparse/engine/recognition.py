@@ -14,6 +14,7 @@ from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.presence import presence
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.ontology import Distributions, ModalityError, RecognitionTable
+from napari_biomedparse.ontology.recognition_table import without_lists
 
 # Below this p-value an object counts as absent (published recommendation).
 LIMIT = 0.05
@@ -143,7 +144,9 @@ def guess_modality(
 
 def cannot_guess(table: RecognitionTable) -> ModalityError:
     """Return the error that asks for the modality."""
-    known = ", ".join(table.lists) or "this model has none"
+    if not table.lists:
+        return without_lists()
+    known = ", ".join(table.lists)
     return ModalityError(f"The kind of image could not be guessed; name its modality, one of: {known}.")
 
 

@@ -206,6 +206,8 @@ def _add_mask(
     check_aligned(volume, found, path)
     seen: set[int] = set()
     for z, plane in enumerate(found.planes):
+        if plane.dtype.kind == "f" and not np.isfinite(plane).all():
+            raise VolumeError(f"{path} has NaN or infinite values; a mask has 0 where there is no object.")
         if known:
             plane = _whole(plane, path)
             seen |= set(np.unique(plane).tolist()) - {0}

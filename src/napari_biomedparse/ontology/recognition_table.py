@@ -108,11 +108,13 @@ class RecognitionTable:
         ModalityError
             If it means none or several.
         """
+        if not self.lists:
+            raise without_lists()
         words = name.lower().strip()
         exact = [known for known in self.lists if known.lower() == words]
         begun = [known for known in self.lists if words and known.lower().startswith(words)]
         if len(exact or begun) != 1:
-            known = ", ".join(begun or self.lists) or "this model has none"
+            known = ", ".join(begun or self.lists)
             raise ModalityError(f"There is no list of objects for {name!r}; choose one of: {known}.")
         return (exact or begun)[0]
 
@@ -173,3 +175,11 @@ def _classifier(content: Mapping[str, Any] | None) -> ModalityClassifier | None:
 def meta_objects() -> tuple[str, ...]:
     """Return the published meta-objects by their training number, from 1 (liver) to 16 (other)."""
     return tuple(_published("meta_objects.json"))
+
+
+def without_lists() -> ModalityError:
+    """Return the error that says how a model without a table gets one."""
+    return ModalityError(
+        "This model has no table of what to look for in which kind of image: "
+        "make it with `napari-biomedparse calibrate DATA --model FILE`."
+    )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from napari.layers import Shapes
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.boxes import Box
+from napari_biomedparse.engine.boxes import Box, box_objects
 from napari_biomedparse.engine.follow import Findings
+from napari_biomedparse.engine.kept import STEPS, KeptMask, step_of
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.ontology import find_object
@@ -37,16 +38,42 @@ class Boxed:
     box: Box
 
 
-def find_boxes(findings: Findings, paint: Paint) -> Generator[list[Boxed], None, None]:
-    """Find the boxes of each prompt's separate objects, plane by plane."""
+def find_boxes(
+    findings: Findings, paint: Paint, groups: Sequence[str | None] = (None,)
+) -> Generator[list[Boxed], None, None]:
+    """Find the boxes of the separate objects that are painted, plane by plane: prompt after prompt, each from the top.
+
+    Parameters
+    ----------
+    findings
+        What was found.
+    paint
+        How masks become labels; objects are boxed separately, whether or not their labels are.
+    groups
+        What has a layer of its own, as :attr:`~napari_biomedparse.plugin.result.Result.groups`: objects of different
+        layers may overlap.
+    """
+    separate = replace(paint, instances=True)
     for place in sorted(findings.planes):
-        outcomes = findings.outcomes(place, paint)
-        found = []
-        for kept in findings.planes[place]:
-            if outcomes[kept.prompt] == "found":
-                boxes = kept.restore().boxes(paint.threshold_of(kept.prompt), instances=True)
-                found += [Boxed(place, kept.prompt, box) for box in boxes]
+        found: list[Boxed] = []
+        for alone in groups:
+            plane = findings.paint(place, separate, alone)
+            # Of each value, that of the background first.
+            prompts = np.array(["", *(plane.names[value] for value in range(1, len(plane.names) + 1))], object)
+            for kept in findings.planes[place]:
+                own = prompts == kept.prompt
+                if own.any():
+                    found += [Boxed(place, kept.prompt, box) for box in _around(plane.values, own, kept, paint)]
         yield found
+
+
+def _around(values: NDArray[np.integer[Any]], own: NDArray[np.bool_], kept: KeptMask, paint: Paint) -> list[Box]:
+    """Return the boxes around a prompt's objects, whose values ``own`` tells."""
+    objects = np.where(own[values], values, 0).astype(np.int32)
+    levels = kept.spread(kept.levels)
+    # Pixels of filled holes do not count for the score.
+    above = levels > step_of(paint.threshold_of(kept.prompt))
+    return box_objects(objects, above, levels.astype(np.float32) / np.float32(STEPS))
 
 
 class BoxLayer:

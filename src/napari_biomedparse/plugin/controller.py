@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ from napari_biomedparse.engine.follow import Findings, Progress, Seen
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import LIMIT
-from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.engine.stack import Stack
-from napari_biomedparse.plugin.counting import measure_of, table_of
+from napari_biomedparse.plugin.counting import measure_of
 from napari_biomedparse.plugin.mixing import Joined, common_path, find_in_file, recorded, source_of, stack_again
 from napari_biomedparse.plugin.painting import Painted, paint_all, paint_plane_of
 from napari_biomedparse.plugin.planning import Pace, nearest_first, shown_place, stack_of, visible_middle
+from napari_biomedparse.plugin.repainting import Repainting, Table, tables_of
 from napari_biomedparse.plugin.result import Output, Result, Review
 from napari_biomedparse.plugin.rows import ResultRow
 from napari_biomedparse.plugin.selecting import Choices
@@ -27,20 +27,11 @@ from napari_biomedparse.plugin.sentence import sentence_of
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork
 
 if TYPE_CHECKING:
-    import pandas as pd
     from napari.components import ViewerModel
-    from napari.layers import Image
-
+    from napari.layers import Image, Layer
 
 # Seconds after which the part of a plane that is finished is shown.
 PREVIEW = 1.5
-
-
-@dataclass(frozen=True)
-class Table:
-    """A row per object of a result, measured."""
-
-    rows: pd.DataFrame
 
 
 class Controller:
@@ -72,12 +63,12 @@ class Controller:
     def __init__(self, viewer: ViewerModel, session: Session, start: StartWork) -> None:
         self._viewer, self._session, self._start = viewer, session, start
         self._run: Job | None = None
-        self._painter: Job | None = None
+        # The result of the run that is going on.
+        self._pending: Result | None = None
         self._results: list[Result] = []
         self._began = 0.0
         self._painted_first: Paint | None = None
-        # The result all planes of which were painted last, and as what recipe says.
-        self._settled: tuple[Result, Recipe] | None = None
+        self._repainting = Repainting(start, self._on_event, self.refuse)
         self._pace = Pace()
         self._sources: tuple[Image, ...] = ()
         self.paint = Paint()
@@ -93,6 +84,10 @@ class Controller:
     def result(self) -> Result | None:
         """The result that sliders and table are about: the latest whose layers are still there."""
         return next((result for result in reversed(self._results) if result.shown_in(self._viewer)), None)
+
+    def result_of(self, layer: Layer | None) -> Result | None:
+        """Return the result that a labels layer is of, if any."""
+        return next((result for result in self._results if result.has(layer)), None)
 
     @property
     def rows(self) -> list[ResultRow]:
@@ -112,7 +107,6 @@ class Controller:
         except ValueError as error:
             self.refuse(str(error))
             return
-        self.paint = recipe.paint
         self._begin(layer, stack, recipe, choices.beside)
 
     def question(
@@ -156,38 +150,47 @@ class Controller:
             return
         if stack.apart:
             recipe = replace(recipe, selection=recorded(stack), source=source_of(layer, stack))
-        self.paint = recipe.paint
         self._begin(layer, stack, recipe, beside if stack.apart else ())
 
     def cancel(self) -> None:
         """Stop the run at its next step; what it has found so far stays."""
-        if self._run is not None:
+        if self.running:
             self._stop("Cancelled.")
 
     def undo(self) -> None:
-        """Take the latest result away."""
+        """Take the latest result away, or stop a run that has shown nothing yet."""
+        silent = self._silent
+        self.cancel()
         result = self.result
+        if silent is not None:
+            return
         if result is None:
             self.refuse("There is no run to undo.")
             return
-        self.cancel()
-        self._stop_painting()
+        self._repainting.stop()
         result.remove(self._viewer)
         self.undone.emit(result)
         if self.result is not None and self.result.image is result.image:
             self.result.set_visible(True)
+        self._take_over()
         self.said.emit("The last run is undone.", False)
         self.changed.emit(self.result)
 
     def set_paint(self, **changes: Any) -> None:
         """Change how masks become labels; the plane that is shown follows at once, all else with :meth:`settle`."""
         self.paint = replace(self.paint, **changes)
+        if self._silent is not None:
+            # The earlier result stays as it is: what is set now is meant for what is being looked for.
+            self._silent.recipe = replace(self._silent.recipe, paint=self.paint)
+            return
         result = self.result
         if result is None or self.paint == result.recipe.paint:
             return
+        self._keep_edits(result)
         result.change(self.paint)
-        self._settled = self._painted_first = None
-        shown = self._shown(result)
+        self._repainting.unsettle(result)
+        self._painted_first = None
+        shown = result.place_in(self._viewer)
         # Telling objects apart takes too long for the window's thread.
         if not self.paint.instances and shown is not None:
             for plane in paint_plane_of(result.findings, shown, self.paint, result.groups):
@@ -198,8 +201,8 @@ class Controller:
         """Let all planes, numbers and tables follow what was changed; for when a slider rests."""
         result = self.result
         # Where nothing was changed, painting again would only put the plain table in the place of a measured one.
-        if result is not None and not self.running and (result, result.recipe) != self._settled:
-            self._repaint(result)
+        if result is not None and result is not self._pending and not self._repainting.is_settled(result):
+            self._repainting.begin(result, result.place_in(self._viewer))
 
     def set_threshold_of(self, prompt: str, threshold: float | None) -> None:
         """Give a prompt a threshold of its own, or with None the common one."""
@@ -209,14 +212,14 @@ class Controller:
     def set_output(self, output: Output) -> None:
         """Change what results look like; the current one takes on the colours, the rest holds from the next run on."""
         self.output = output
-        result = self.result
+        result = self._silent or self.result
         if result is not None:
             result.palette = output.palette
             linked = replace(result.recipe, link=output.link)
             relink = linked != result.recipe
             result.recipe = linked
             result.colour()
-            self.changed.emit(result)
+            self.changed.emit(self.result)
             if relink and self.paint.instances:
                 self.settle()
 
@@ -246,19 +249,27 @@ class Controller:
     def leave(self) -> None:
         """Stop all work; for when the window goes away."""
         self._drop_run()
-        self._stop_painting()
+        self._repainting.stop()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 
     def _begin(self, layer: Image, stack: Stack, recipe: Recipe, beside: tuple[Image, ...]) -> None:
-        result = Result(layer, Findings(stack, recipe.recognizes), recipe, self.output.palette, self._each())
-        places = nearest_first(stack, shown_place(self._viewer, stack, layer))
+        looks = self.output
+        result = Result(layer, Findings(stack, recipe.recognizes), recipe, looks.palette, looks.one_layer_each)
+        try:
+            places = nearest_first(stack, shown_place(self._viewer, stack, layer))
+            near = visible_middle(layer, stack)
+        except ValueError as error:
+            self.refuse(str(error))
+            return
+        if self._repainting.is_due(self.result):
+            self.settle()
+        self._adopt(recipe)
         self._sources = (layer, *beside)
         path = common_path(self._sources)
         for source in self._sources:
             source.events.data.connect(self._on_data)
         self._began, self._painted_first = monotonic(), recipe.paint
         self._pace.begin()
-        near = visible_middle(layer, stack)
         what = ", ".join(recipe.prompts) or "everything known"
         planes = "" if len(places) == 1 else f", {len(places)} planes"
         self.said.emit(f"Looking for {what} on {stack.name}{planes} …", False)
@@ -272,21 +283,19 @@ class Controller:
                     yield event
             yield from self._finished(result, path)
 
+        self._pending = result
         self._run = self._start(
             work, lambda event: self._on_event(result, event), lambda failure: self._on_end(result, failure)
         )
         self.started.emit(what)
 
-    def _each(self) -> bool:
-        return self.output.one_layer_each
-
     def _finished(self, result: Result, path: str | None) -> Generator[Any, None, None]:
         """Paint the objects of all planes with lasting numbers, and measure them."""
         yield from find_in_file(result.findings.stack, list(result.findings.planes), path)
-        paint, several = result.recipe.paint, len(result.findings.planes) > 1
-        if several and paint.instances:
-            yield from paint_all(result.findings, paint, result.recipe.link, result.groups, None)
-        yield Table(table_of(result.image, result.findings, paint, result.recipe.link))
+        recipe = result.recipe
+        if len(result.findings.planes) > 1 and recipe.paint.instances:
+            yield from paint_all(result.findings, recipe.paint, recipe.link, result.groups, None)
+        yield tables_of(result, recipe)
 
     def _on_event(self, result: Result, event: Progress | Painted | Joined | Table) -> None:
         if isinstance(event, Progress):
@@ -295,6 +304,8 @@ class Controller:
         elif isinstance(event, Painted):
             if not result.layers:
                 self._show_first(result)
+            if (event.place, event.alone) in result.painted:
+                self._keep_edits(result)
             result.write(event)
             self.changed.emit(result)
         elif isinstance(event, Joined):
@@ -304,7 +315,8 @@ class Controller:
             if not result.recipe.weights:
                 # With the kind of image that was guessed, the recipe gives the same from whichever plane it begins.
                 modality = result.recipe.modality or result.findings.modality
-                result.recipe = replace(result.recipe, weights=self._session.weights, modality=modality)
+                weights = self._session.weights_of(result.recipe.model)
+                result.recipe = replace(result.recipe, weights=weights, modality=modality)
             result.describe(self._viewer)
 
     def _show_first(self, result: Result) -> None:
@@ -328,37 +340,29 @@ class Controller:
         # Planes that were finished before the settings were changed still have the old ones.
         # Of a run that broke off, objects were not linked and measured yet.
         if result.layers and (failure is not None or result.recipe.paint != self._painted_first):
-            self._repaint(result)
+            self._repainting.begin(result, result.place_in(self._viewer))
         elif failure is None:
-            self._settled = result, result.recipe
+            self._repainting.settled(result, result.recipe)
 
-    def _repaint(self, result: Result) -> None:
-        """Paint all planes anew in the background; what was being painted before comes to nothing."""
-        self._stop_painting()
-        recipe, shown = result.recipe, self._shown(result)
+    @property
+    def _silent(self) -> Result | None:
+        """The result of the run that is going on, while nothing of it is shown."""
+        return self._pending if self._pending is not None and not self._pending.layers else None
 
-        def work() -> Generator[Any, None, None]:
-            yield from paint_all(result.findings, recipe.paint, recipe.link, result.groups, shown)
-            yield Table(table_of(result.image, result.findings, recipe.paint, recipe.link))
+    def _adopt(self, recipe: Recipe) -> None:
+        self.paint, self.output = recipe.paint, replace(self.output, link=recipe.link)
 
-        def ended(failure: Failure | None) -> None:
-            self._painter = None
-            if failure is not None:
-                self.refuse(failure.sentence)
-            else:
-                self._settled = result, recipe
+    def _take_over(self) -> None:
+        """Take over the settings of the result that is the latest now."""
+        if self.result is not None and self._silent is None:
+            self._adopt(self.result.recipe)
+        if self._repainting.is_due(self.result):
+            self.settle()
 
-        self._painter = self._start(work, lambda event: self._on_event(result, event), ended)
-
-    def _stop_painting(self) -> None:
-        if self._painter is not None:
-            self._painter.quit()
-            self._painter = None
-
-    def _shown(self, result: Result) -> Place | None:
-        """Return the plane of a result that the viewer shows, None if it shows none."""
-        place = shown_place(self._viewer, result.findings.stack, result.image)
-        return place if place in result.findings.planes else None
+    def _keep_edits(self, result: Result) -> None:
+        """Put what was drawn by hand on a result's labels aside before they are painted anew."""
+        for layer in result.keep_edits(self._viewer):
+            self.said.emit(f"What you drew is kept in the hidden layer {layer.name}.", True)
 
     def _stop(self, sentence: str) -> None:
         self._drop_run()
@@ -370,7 +374,7 @@ class Controller:
     def _drop_run(self) -> None:
         if self._run is not None:
             self._run.quit()
-            self._run = None
+        self._run = self._pending = None
         for source in self._sources:
             source.events.data.disconnect(self._on_data)
         self._sources = ()
@@ -382,10 +386,13 @@ class Controller:
     def _on_removed(self, event: Any) -> None:
         if any(event.value is source for source in self._sources):
             self._stop(f"Stopped: {event.value.name} was deleted while it was parsed.")
+        pending = self._pending
+        if pending is not None and pending.layers and not pending.shown_in(self._viewer):
+            self._stop("Stopped: the labels were deleted while the image was parsed.")
         there = [result for result in self._results if result.shown_in(self._viewer)]
-        if any(event.value is entry.layer for result in self._results for entry in result.layers.values()):
+        if self.result_of(event.value) is not None:
             # Findings are large: those without a layer are let go.
             self._results = there
-            if self._settled is not None and self._settled[0] not in there:
-                self._settled = None
+            self._repainting.forget(there)
+            self._take_over()
             self.changed.emit(self.result)

@@ -13,6 +13,7 @@ from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.units import UNITS, short_unit
 from napari_biomedparse.ontology import find_object
 from napari_biomedparse.plugin.summary import Measure
+from napari_biomedparse.plugin.world import pixel_sizes
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -24,10 +25,11 @@ def spacing_of(image: Image, stack: Stack) -> tuple[dict[str, float], str | None
     """Return the size of a pixel along each axis in space of a result, and their unit; None for pixels."""
     axes = stack.selection.axes
     finest = stack.levels[0].shape
+    steps = pixel_sizes(image)
     sizes, units = {}, set()
     for n, letter in enumerate(axes):
         if letter in "ZYX":
-            sizes[letter] = float(image.scale[n]) * finest[n] / stack.shape[n]
+            sizes[letter] = float(steps[n]) * finest[n] / stack.shape[n]
             units.add(str(image.units[n]))
     if len(units) != 1 or units == {"pixel"}:
         return dict.fromkeys(sizes, 1.0), None
@@ -54,8 +56,10 @@ def measure_of(image: Image, stack: Stack) -> Measure:
     )
 
 
-def table_of(image: Image, findings: Findings, paint: Paint, link: bool) -> pd.DataFrame:
+def table_of(image: Image, findings: Findings, paint: Paint, link: bool, alone: str | None = None) -> pd.DataFrame:
     """Return a row per object and frame: label, prompt, place, size, centre, box and mean probability.
+
+    It is about all prompts together, or one of them ``alone``, as it has a layer of its own.
 
     The columns are those of :func:`~napari_biomedparse.engine.measure_stack.measure_stack` as far as they can be had
     while a slider is moved; the label is called ``index``, as napari wants it.
@@ -65,7 +69,7 @@ def table_of(image: Image, findings: Findings, paint: Paint, link: bool) -> pd.D
     parts = []
     corner = selection.part(findings.stack.shape)
     names: dict[int, str] = {}
-    for place, values, new, _ in number_over(findings, paint, link):
+    for place, values, new, _ in number_over(findings, paint, link, alone):
         names |= new
         if not values.any():
             continue

@@ -259,10 +259,10 @@ class ParseDock(QWidget):
         self.boxes.refresh()
 
     def _change_looks(self) -> None:
-        looks = self.looks
-        kind, link = looks.palette_kind.currentData(), self.objects.link.isChecked()
-        self.controller.set_output(Output(looks.one_layer_each.isChecked(), kind, link))
-        self._change(rule=looks.rule.currentData())
+        # What is chosen is read before anything changes, for the boxes follow the controller.
+        looks, link, rule = self.looks, self.objects.link.isChecked(), self.looks.rule.currentData()
+        self.controller.set_output(Output(looks.one_layer_each.isChecked(), looks.palette_kind.currentData(), link))
+        self._change(rule=rule)
 
     def _change_model(self) -> None:
         name = self.models.model_name
@@ -319,6 +319,8 @@ class ParseDock(QWidget):
         for slider, value in ((self.threshold, paint.threshold), (self.presence, paint.presence)):
             with QSignalBlocker(slider):
                 slider.setValue(value)
+        self.objects.follow(paint, self.controller.output.link)
+        self.looks.follow(paint.rule)
         self.results.set_rows(self.controller.rows)
         self.boxes.follow(result)
         measured = result is not None and result.recipe.diameter is None
@@ -352,7 +354,7 @@ class ParseDock(QWidget):
         self.scope.choose(settings.scope)
         self.chips.history = [list(words) for words in settings.history]
         self.threshold.setValue(settings.threshold)
-        self.objects.restore(settings)
+        self.objects.restore(settings, settings.link)
         self.looks.restore(settings)
         self.boxes.setChecked(settings.boxes)
         self.controller.set_paint(threshold=settings.threshold, **self.objects.values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,8 @@ class ResultLayer:
         self.findings, self.separate = findings, paint.instances
         self.colours = dict(colours)
         self._names: dict[int, str] = {}
+        # Whether somebody has drawn on the labels since they were painted or put aside.
+        self.edited = False
         self.layer = Labels(
             self._blank(),
             name=f"{image.name} · BiomedParse · {about}",
@@ -53,11 +56,24 @@ class ResultLayer:
             metadata={METADATA_KEY: {"source": image.name}},
             **transforms(image, findings.stack.selection, findings.stack.shape),
         )
+        self.layer.events.paint.connect(self._on_paint)
 
     @property
     def names(self) -> dict[int, str]:
         """Value -> prompt."""
         return dict(self._names)
+
+    def aside(self) -> Labels:
+        """Return a hidden copy of the labels as they are, with what was drawn on them."""
+        self.edited = False
+        data = self._blank()
+        data[...] = self.layer.data
+        _, state, _ = self.layer.as_layer_data_tuple()
+        state |= {"name": f"{self.layer.name} (edited)", "visible": False, "metadata": deepcopy(self.layer.metadata)}
+        return Labels(data, **state)
+
+    def _on_paint(self, _event: Any) -> None:
+        self.edited = True
 
     def _blank(self) -> Any:
         return self.findings.stack.blank(np.int32 if self.separate else np.uint16)
@@ -86,7 +102,8 @@ class ResultLayer:
         """Set the layer's table, a row per object, and what it was made from."""
         self.layer.features = features
         content = {"names": dict(self._names), "recipe": recipe.as_json(), "model": recipe.model, **about}
-        self.layer.metadata[METADATA_KEY] |= content
+        # Another layer that napari made as a copy of this one shares what is in its metadata.
+        self.layer.metadata[METADATA_KEY] = {**self.layer.metadata[METADATA_KEY], **content}
         self.layer.refresh(extent=False)
 
 

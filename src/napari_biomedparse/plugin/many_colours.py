@@ -17,6 +17,8 @@ from napari_biomedparse.ontology.palette import RGBA
 HIGHEST = 2**28
 # Of labels that were not given a colour.
 OTHERS = (0.5, 0.5, 0.5, 1.0)
+# Of the background, and of what is not shown.
+CLEAR = (0.0, 0.0, 0.0, 0.0)
 
 
 class _TableColormap(DirectLabelColormap):
@@ -46,11 +48,18 @@ def table_colours(
     colours
         Each colour once, however many labels have it.
     """
-    known = labels > 0
-    labels, which = labels[known], which[known]
     if labels.max(initial=0) > HIGHEST:
         return None
-    colormap = _TableColormap(color_dict={None: OTHERS, 0: (0.0, 0.0, 0.0, 0.0)})
+    return dense_colours(labels, which, colours)
+
+
+def dense_colours(
+    labels: NDArray[np.integer[Any]], which: NDArray[np.integer[Any]], colours: Sequence[RGBA]
+) -> DirectLabelColormap:
+    """Return what :func:`table_colours` does, but with labels above :data:`HIGHEST` grey too."""
+    known = (labels > 0) & (labels <= HIGHEST)
+    labels, which = labels[known], which[known]
+    colormap = _TableColormap(color_dict={None: OTHERS, 0: CLEAR})
     # napari's own check of each entry takes minutes for millions of labels.
     parts = [np.asarray(colour, np.float32) for colour in colours]
     colormap.color_dict.update(zip(labels.tolist(), (parts[at] for at in which.tolist()), strict=True))

@@ -14,7 +14,7 @@ from napari_biomedparse.engine.selection import COLOURS, Place
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.ontology import Scale, scale_of
 from napari_biomedparse.plugin.mixing import in_order, mixed_stack
-from napari_biomedparse.plugin.selecting import Choices, levels_of, select
+from napari_biomedparse.plugin.selecting import Choices, index_on, levels_of, position_of, select
 from napari_biomedparse.plugin.worker import Work
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def stack_of(viewer: ViewerModel, layer: Image, prompts: Sequence[str], choices:
 
 def shown_place(viewer: ViewerModel, stack: Stack, layer: Image) -> Place:
     """Return the plane of a stack that the viewer's sliders stand at; it need not be among those to parse."""
-    position = layer.world_to_data(viewer.dims.point)[-layer.ndim :]
+    position = position_of(viewer, layer)
     axes, finest = stack.selection.axes, stack.levels[0].shape
     at = [axes.index(letter) for letter in stack.selection.free]
-    return tuple(round(float(position[n]) * stack.shape[n] / finest[n]) for n in at)
+    return tuple(index_on(position[n], finest[n], stack.shape[n]) for n in at)
 
 
 def nearest_first(stack: Stack, shown: Place) -> list[Place]:

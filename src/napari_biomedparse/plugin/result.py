@@ -13,6 +13,7 @@ from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.ontology.palette import RGBA, PaletteKind, palette
 from napari_biomedparse.plugin.layers import ResultLayer, place_above
 from napari_biomedparse.plugin.painting import Painted
+from napari_biomedparse.plugin.planning import shown_place
 from napari_biomedparse.plugin.rows import ResultRow
 from napari_biomedparse.plugin.summary import Measure, summarise
 
@@ -68,7 +69,7 @@ class Result:
     review
         Prompt -> what was decided about it.
     features
-        The row per object, as measured last.
+        For each layer the row per object, as measured last.
     guesses
         Whether the kind of image was left to the model.
     """
@@ -82,7 +83,7 @@ class Result:
     painted: dict[tuple[Place, str | None], Painted] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     review: dict[str, Review] = field(default_factory=dict)
-    features: pd.DataFrame | None = None
+    features: dict[str | None, pd.DataFrame] = field(default_factory=dict)
     guesses: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,9 +100,19 @@ class Result:
         """What has a layer of its own: each prompt, or all together (None)."""
         return tuple(self.findings.prompts) if self.one_layer_each else (None,)
 
+    def has(self, layer: Layer | None) -> bool:
+        """Whether a layer is one of its layers."""
+        # napari may hand plugins a proxy, which is equal to the layer but not the same.
+        return any(entry.layer == layer for entry in self.layers.values())
+
     def shown_in(self, viewer: ViewerModel) -> bool:
         """Whether any of its layers is still there."""
         return any(entry.layer in viewer.layers for entry in self.layers.values())
+
+    def place_in(self, viewer: ViewerModel) -> Place | None:
+        """Return the plane that a viewer shows, None if nothing was found on it yet."""
+        place = shown_place(viewer, self.findings.stack, self.image)
+        return place if place in self.findings.planes else None
 
     def show(self, viewer: ViewerModel, below: Sequence[Layer]) -> None:
         """Add the labels layers above the image and other layers; called when the first plane is known."""
@@ -124,6 +135,17 @@ class Result:
         # The layer holds the labels now; what was counted is enough.
         self.painted[plane.place, plane.alone] = replace(plane, values=plane.values[:0])
 
+    def keep_edits(self, viewer: ViewerModel) -> list[Layer]:
+        """Put labels that were drawn on aside, in hidden layers of their own; returns these."""
+        edited = [entry for entry in self.layers.values() if entry.edited and entry.layer in viewer.layers]
+        active = viewer.layers.selection.active
+        kept = [entry.aside() for entry in edited]
+        for entry, layer in zip(edited, kept, strict=True):
+            place_above(viewer, layer, entry.layer)
+        if edited:
+            viewer.layers.selection.active = active
+        return kept
+
     def change(self, paint: Paint) -> None:
         """Take over how masks become labels from now on."""
         self.recipe = replace(self.recipe, paint=paint)
@@ -136,9 +158,13 @@ class Result:
             entry.colours = self.colours
             entry.colour(self.hidden)
 
+    def group_of(self, entry: ResultLayer) -> str | None:
+        """Return whose layer one of its layers is: a prompt's, or that of all together (None)."""
+        return next(group for group, other in self.layers.items() if other is entry)
+
     def recipe_of(self, entry: ResultLayer) -> Recipe:
         """Return what made one of its layers: of a layer of one prompt's, that prompt alone."""
-        group = next(group for group, other in self.layers.items() if other is entry)
+        group = self.group_of(entry)
         if group is None:
             return self.recipe
         modality = self.findings.modality if self.recipe.recognizes else self.recipe.modality
@@ -148,17 +174,15 @@ class Result:
         """Fill the layers' tables and recipes."""
         tiles = {scale: dict(cut) for scale, cut in self.findings.tiles.items()}
         about = {"modality": self.findings.modality, "review": dict(self.review), "tiles": tiles}
-        table = self.table()
         for group, entry in self.layers.items():
             if entry.layer in viewer.layers:
-                rows = table[table["prompt"] == group].reset_index(drop=True) if group else table
-                entry.describe(rows, self.recipe_of(entry), about)
+                entry.describe(self._table(group), self.recipe_of(entry), about)
 
-    def table(self) -> pd.DataFrame:
-        """Return the row per object, with what was decided about it."""
+    def _table(self, group: str | None) -> pd.DataFrame:
+        """Return the row per object of a layer, with what was decided about it."""
         import pandas as pd
 
-        table = pd.DataFrame(columns=["index", "prompt"]) if self.features is None else self.features
+        table = self.features.get(group, pd.DataFrame(columns=["index", "prompt"]))
         presence = {row.prompt: row.presence for row in self.rows(Measure())}
         return table.assign(
             presence=[presence.get(prompt) for prompt in table["prompt"]],

@@ -23,6 +23,7 @@ from napari_biomedparse.plugin.layers import ResultLayer, recipe_of
 from napari_biomedparse.plugin.mixing import source_of
 from napari_biomedparse.plugin.result import Result
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork
+from napari_biomedparse.plugin.world import data_to_world, world_to_data
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -59,14 +60,21 @@ class ResultActions:
         result = self._result()
         if result is None:
             return
-        entry = self._entry(result)
+        entry, recipe = self._entry(result), result.recipe
 
         def work() -> Generator[Any, None, None]:
             yield _measured(result, entry)
 
         def seen(rows: list[dict[str, Any]]) -> None:
+            if entry.layer not in self._viewer.layers:
+                self.said.emit("The labels were deleted while they were measured.", True)
+                return
+            if result.recipe != recipe:
+                self.said.emit("The labels were changed while they were measured; measure them again.", True)
+                return
             frame = pd.DataFrame(rows).rename(columns={"label": "index"})
-            result.features = frame if len(frame) else pd.DataFrame(columns=["index", "prompt"])
+            measured = frame if len(frame) else pd.DataFrame(columns=["index", "prompt"])
+            result.features[result.group_of(entry)] = measured
             result.describe(self._viewer)
             self._viewer.layers.selection.active = entry.layer
             self._show_table()
@@ -133,18 +141,20 @@ class ResultActions:
         if not place or not counts[place]:
             return
         stack, image = result.findings.stack, result.image
-        data = list(image.world_to_data(self._viewer.dims.point)[-image.ndim :])
+        data = world_to_data(self._viewer, image, self._viewer.dims.point)
         for letter, at in zip(stack.selection.free, place, strict=True):
             axis = stack.selection.axes.index(letter)
-            data[axis] = at * stack.levels[0].shape[axis] / stack.shape[axis]
-        world = image.data_to_world(data)
+            # The middle of the planes that the level's was made from.
+            data[axis] = (at + 0.5) * stack.levels[0].shape[axis] / stack.shape[axis] - 0.5
+        world = data_to_world(self._viewer, image, data)
         missing = self._viewer.dims.ndim - image.ndim
         for axis, value in enumerate(world):
             if axis + missing not in self._viewer.dims.displayed:
                 self._viewer.dims.set_point(axis + missing, value)
 
     def _result(self) -> Result | None:
-        result = self._controller.result
+        selected = self._viewer.layers.selection.active
+        result = self._controller.result_of(selected) or self._controller.result
         if result is None:
             self.said.emit("There is no result yet; parse an image first.", True)
         elif self._job is not None:
@@ -156,7 +166,7 @@ class ResultActions:
         """Return the layer of a result that is selected, or its first."""
         active = self._viewer.layers.selection.active
         entries = [entry for entry in result.layers.values() if entry.layer in self._viewer.layers]
-        return next((entry for entry in entries if entry.layer is active), entries[0])
+        return next((entry for entry in entries if entry.layer == active), entries[0])
 
     def _do(self, work: Callable[[], Generator[Any, None, None]], seen: Callable[[Any], None]) -> None:
         self.said.emit("Working …", False)

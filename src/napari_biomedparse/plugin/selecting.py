@@ -15,6 +15,7 @@ from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.selection import Outline, Region, Selection
 from napari_biomedparse.engine.stack import choose_level
 from napari_biomedparse.ontology import Scale
+from napari_biomedparse.plugin.world import data_to_world, pixel_sizes, world_to_data
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -111,7 +112,7 @@ def select(viewer: ViewerModel, layer: Image, choices: Choices, scales: Sequence
         raise ImageError(f"{layer.name} has no pixels: its shape is {shape}.")
     axes = choices.axes or axes_of(layer)
     rows, columns = _shown(viewer, layer, axes)
-    position = _position(viewer, layer)
+    position = position_of(viewer, layer)
     at: dict[str, int | None] = {}
     for letter in axes.order:
         if letter in (rows, columns, "C"):
@@ -136,6 +137,9 @@ def select(viewer: ViewerModel, layer: Image, choices: Choices, scales: Sequence
         bottom, right = np.ceil(corners.max(axis=0)).astype(int) + 1
         region = int(top), int(left), int(bottom), int(right)
     if level:
+        for letter, index in at.items():
+            axis = axes.order.index(letter)
+            at[letter] = None if index is None else index_on(index, shape[axis], levels[level].shape[axis])
         finest, coarse = planes[0], planes[level]
         share = coarse[0] / finest[0], coarse[1] / finest[1]
         outlines = tuple(tuple((row * share[0], column * share[1]) for row, column in line) for line in outlines)
@@ -176,10 +180,23 @@ def _shown(viewer: ViewerModel, layer: Image, axes: Axes) -> tuple[str, str]:
     return axes.order[shown[0]], axes.order[shown[1]]
 
 
-def _position(viewer: ViewerModel, layer: Image) -> list[int]:
+def position_of(viewer: ViewerModel, layer: Image) -> list[int]:
     """Return where the viewer's sliders stand, in pixels of the layer's finest level."""
-    place = np.asarray(layer.world_to_data(viewer.dims.point))[-layer.ndim :]
-    return [round(float(value)) for value in place]
+    return [round(float(value)) for value in world_to_data(viewer, layer, viewer.dims.point)]
+
+
+def index_on(index: int, finest: int, length: int) -> int:
+    """Return the plane of a level in whose labels a plane of the finest level lies.
+
+    Parameters
+    ----------
+    index
+        Of the plane on the finest level; one outside is outside of the other level too.
+    finest, length
+        How many planes there are on the finest level, and on the other one.
+    """
+    # Labels of a level lie in the middle of the pixels it was made from, so middles have to be compared.
+    return round((index + 0.5) * length / finest - 0.5)
 
 
 def _micrometres(layer: Image, axes: Axes, rows: str) -> float | None:
@@ -188,7 +205,7 @@ def _micrometres(layer: Image, axes: Axes, rows: str) -> float | None:
     if str(unit) == "pixel":
         return None
     try:
-        return float((1 * unit).to("micrometer").magnitude * layer.scale[axis])
+        return float((1 * unit).to("micrometer").magnitude * pixel_sizes(layer)[axis])
     except Exception:  # a unit of another kind (pint has an exception of its own for each case)
         return None
 
@@ -224,8 +241,8 @@ def _outlines(viewer: ViewerModel, layer: Image, axes: Axes, rows: str, columns:
             continue
         if kind == "ellipse":
             corners = _ellipse(corners)
-        placed = np.array([layer.world_to_data(_pad(shapes.data_to_world(corner), viewer)) for corner in corners])
-        placed = placed[:, -layer.ndim :]
+        world = [_pad(data_to_world(viewer, shapes, corner), viewer) for corner in corners]
+        placed = np.array([world_to_data(viewer, layer, point) for point in world])
         pair = placed[:, [axes.order.index(rows), axes.order.index(columns)]]
         found.append(tuple((float(row), float(column)) for row, column in pair))
     if not found:

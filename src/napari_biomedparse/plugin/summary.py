@@ -55,10 +55,11 @@ def summarise(
 ) -> list[ResultRow]:
     """Return a row per prompt, in the order asked."""
     rows = []
-    painted = list(painted)
+    # The run's thread may add a plane meanwhile.
+    painted, kept = list(painted), dict(findings.planes)
     for number, prompt in enumerate(findings.prompts):
-        masks = [planes[number] for planes in findings.planes.values()]
-        outcomes = [findings.outcomes(place, paint)[prompt] for place in findings.planes]
+        masks = [planes[number] for planes in kept.values()]
+        outcomes = [findings.outcomes(place, paint)[prompt] for place in kept]
         known = [mask.presence for mask in masks if mask.presence is not None]
         presence = max(known, default=None)
         there = [mask for mask, outcome in zip(masks, outcomes, strict=True) if outcome == "found"]

@@ -51,23 +51,38 @@ class Example:
     instances: dict[str, Path] = field(default_factory=dict)
 
     def read_image(self) -> NDArray[np.uint8]:
-        """Return the image, uint8 (H, W) or (H, W, 3)."""
-        pixels: NDArray[np.uint8] = imread(self.image)
-        return pixels
+        """Return the image, uint8 (H, W) or (H, W, 3).
+
+        Raises
+        ------
+        DataError
+            If it cannot be read; as the other two methods.
+        """
+        return _pixels(self.image)
 
     def read_mask(self, target: str) -> NDArray[np.bool_]:
         """Return one target's mask, bool (H, W)."""
-        pixels = imread(self.masks[target])
+        pixels: NDArray[np.generic] = _pixels(self.masks[target])
         if pixels.ndim == 3:
             # Without the opacity that comes last of two or four.
-            pixels = pixels[..., : 1 if pixels.shape[-1] == 2 else 3].any(axis=-1)
+            pixels = np.asarray(pixels[..., : 1 if pixels.shape[-1] == 2 else 3].any(axis=-1))
         mask: NDArray[np.bool_] = pixels != 0
         return mask
 
     def read_instances(self, target: str) -> NDArray[np.int64]:
         """Return the numbers of one target's separate objects, int64 (H, W), 0 where there is none."""
-        numbers: NDArray[np.int64] = imread(self.instances[target]).astype(np.int64)
+        numbers: NDArray[np.int64] = _pixels(self.instances[target]).astype(np.int64)
         return numbers
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    try:
+        pixels: NDArray[np.uint8] = imread(path)
+    # Readers raise whatever their libraries do.
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} cannot be read ({reason}); mend it, or take the image and its masks out.") from error
+    return pixels
 
 
 def of_size(mask: NDArray[Value], shape: tuple[int, int], path: Path) -> NDArray[Value]:

@@ -26,7 +26,7 @@ from napari_biomedparse.training.loader import Place, batches
 from napari_biomedparse.training.logs import Log, Progress
 from napari_biomedparse.training.losses import prompt_losses
 from napari_biomedparse.training.processes import Processes, join
-from napari_biomedparse.training.run_file import RunConfig
+from napari_biomedparse.training.run_file import RunConfig, check_place, check_same_run
 from napari_biomedparse.training.schedule import rate_at
 from napari_biomedparse.training.snapshot import State
 from napari_biomedparse.training.start import start_from
@@ -109,6 +109,7 @@ def train_steps(
         examples, held = _examples(datasets, config)
         out.mkdir(parents=True, exist_ok=True)
         state = _begin(model_config, init, config, processes.device)
+        check_place(out)
         state.load(out / "checkpoint.pt")
         processes.check_same(
             state.step, f"The processes do not find the same checkpoint: give all of them the same folder, not {out}."
@@ -119,6 +120,8 @@ def train_steps(
                 "train into another folder."
             )
         described = _describe(datasets, state, config, out, init)
+        if state.step:
+            check_same_run(out / "config.json", described)
         yield from _Loop(state, config, processes, parts, own, examples, held).run(out, described)
         if processes.first and init is not None and table_path(init).is_file():
             # Also which objects have cores and sizes is said there.

@@ -60,6 +60,46 @@ class RunConfig:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=1), encoding="utf-8")
 
 
+def check_place(out: Path) -> None:
+    """Refuse a folder with weights that no run in it can have written.
+
+    Raises
+    ------
+    ConfigError
+        If there are weights without a checkpoint.
+    """
+    weights = out / "model.safetensors"
+    if weights.exists() and not (out / "checkpoint.pt").exists():
+        raise ConfigError(
+            f"{weights} would be replaced, and has no checkpoint to go on from: train into another folder."
+        )
+
+
+def check_same_run(path: Path, described: RunConfig) -> None:
+    """Refuse to go on with a run on other data, from other weights or with another seed.
+
+    Folders may have been moved since: their names count.
+
+    Raises
+    ------
+    ConfigError
+        If the run that is described in a file is another one.
+    """
+    if not path.is_file():
+        return
+    before = run_of(read_settings(path))
+    for name, then, now in (
+        ("data", [Path(folder).name for folder in before.data], [Path(folder).name for folder in described.data]),
+        ("init", before.init and Path(before.init).name, described.init and Path(described.init).name),
+        ("seed", before.train.seed, described.train.seed),
+    ):
+        if now is not None and then != now:
+            raise ConfigError(
+                f"The run in {path.parent} has {name} {then}, not {now}: it can only be gone on with as it began; "
+                "train into another folder."
+            )
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """Read a YAML or JSON file of settings.
 

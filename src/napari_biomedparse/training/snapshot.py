@@ -71,7 +71,7 @@ class State:
         except (RuntimeError, TypeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
             raise CheckpointError(
                 f"The run cannot go on from {path}: it is broken, or of another network, frozen parts, adapters or "
-                "encoder_rate. Delete it to begin again, or train into another folder."
+                "encoder_rate. Delete it and the weights beside it to begin again, or train into another folder."
             ) from error
 
     def _load_optimiser(self, saved: dict[str, Any]) -> None:

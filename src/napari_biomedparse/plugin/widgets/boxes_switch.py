@@ -62,7 +62,8 @@ class BoxesSwitch(QCheckBox):
         if self._result is None or not self._shown():
             return
         self.stop()
-        findings, paint = self._result.findings, self._result.recipe.paint
+        result = self._result
+        findings, paint, groups = result.findings, result.recipe.paint, result.groups
         found: list[Boxed] = []
 
         def ended(failure: Failure | None) -> None:
@@ -70,7 +71,7 @@ class BoxesSwitch(QCheckBox):
             if failure is None and self._boxes is not None and self._shown():
                 self._boxes.draw(found)
 
-        self._job = self._start(lambda: find_boxes(findings, paint), found.extend, ended)
+        self._job = self._start(lambda: find_boxes(findings, paint, groups), found.extend, ended)
 
     @property
     def busy(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
 from napari_biomedparse.plugin.settings import Settings
@@ -42,3 +42,8 @@ class LooksBox(QWidget):
         self.one_layer_each.setChecked(settings.one_layer_each)
         self.palette_kind.setCurrentIndex(max(0, self.palette_kind.findData(settings.palette)))
         self.rule.setCurrentIndex(max(0, self.rule.findData(settings.rule)))
+
+    def follow(self, rule: str) -> None:
+        """Show the rule that the result which is shown was painted by, which changes nothing."""
+        with QSignalBlocker(self):
+            self.rule.setCurrentIndex(max(0, self.rule.findData(rule)))

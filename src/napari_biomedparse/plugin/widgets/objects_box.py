@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox, QVBoxLayout, QWidget
 
+from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.plugin.settings import Settings
 from napari_biomedparse.plugin.widgets.naming import named
 
@@ -65,13 +66,18 @@ class ObjectsBox(QWidget):
             "fill_holes": self.fill_holes.isChecked(),
         }
 
-    def restore(self, settings: Settings) -> None:
+    def restore(self, chosen: Settings | Paint, link: bool) -> None:
         """Show what was chosen before."""
-        self.instances.setChecked(settings.instances)
-        self.split.setCurrentIndex(max(0, self.split.findData(settings.split)))
-        self.min_area.setValue(settings.min_area)
-        self.fill_holes.setChecked(settings.fill_holes)
-        self.link.setChecked(settings.link)
+        self.instances.setChecked(chosen.instances)
+        self.split.setCurrentIndex(max(0, self.split.findData(chosen.split)))
+        self.min_area.setValue(chosen.min_area)
+        self.fill_holes.setChecked(chosen.fill_holes)
+        self.link.setChecked(link)
+
+    def follow(self, paint: Paint, link: bool) -> None:
+        """Show how the result that is shown was painted, which changes nothing."""
+        with QSignalBlocker(self), QSignalBlocker(self.link):
+            self.restore(paint, link)
 
     def _tell(self, _value: Any = None) -> None:
         self.changed.emit(self.values)

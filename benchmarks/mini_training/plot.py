@@ -37,7 +37,7 @@ def main(output: Path) -> None:
 
 def _tick(steps: int) -> int:
     """Return the distance of ticks at which their numbers do not touch."""
-    return 500 if steps < 1500 else 2500 if steps < 5000 else 5000
+    return 1000 if steps < 2500 else 2500 if steps < 5000 else 5000
 
 
 if __name__ == "__main__":

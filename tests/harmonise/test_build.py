@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from skimage.io import imread
+from skimage.io import imread, imsave
 
 from napari_biomedparse.harmonise.assemble import write_split
 from napari_biomedparse.harmonise.items import Settings
@@ -307,6 +307,20 @@ def test_a_bad_file_is_reported_and_does_not_stop_the_rest(tmp_path, discs_sourc
     summary = build(folder, out)
     assert (summary.made, summary.kept, summary.failed) == (2, 10, 0)
     assert not (out / "failed.csv").exists()
+
+
+def test_a_mask_whose_background_is_not_a_number_is_named(tmp_path, discs_source):
+    folder, out = discs_source(patients=3), tmp_path / "out"
+    files = [{"files": "seg/{image}_{label}.tif"}]
+    describe(folder, modality="fluorescence microscopy", site="cell", images="img/{image}.png", masks=files)
+    for path in sorted((folder / "seg").glob("*_Nuclei.png")):
+        mask = (imread(path) > 0).astype(np.float32)
+        if path.name.startswith("p0_"):
+            mask[mask == 0] = np.nan
+        imsave(path.with_suffix(".tif"), mask, check_contrast=False)
+    summary = build(folder, out)
+    assert (summary.made, summary.failed) == (8, 4)
+    assert "has NaN or infinite values" in (out / "failed.csv").read_text()
 
 
 def test_other_folders_are_left_alone(tmp_path, discs_source):

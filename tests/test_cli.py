@@ -300,7 +300,10 @@ def test_an_output_that_cannot_be_made_is_said(tmp_path):
     done = run("segment", FLUORESCENCE, "--prompt", "nuclei", "--output", tmp_path / "file" / "out")
     assert done.exit_code == 2
     assert "Traceback" not in done.output
-    assert "file" in done.stderr
+    assert f"{tmp_path / 'file' / 'out'} is a file or lies in one; name a folder." in done.stderr
+    missing = run("replay", FLUORESCENCE, "--recipe", tmp_path / "nope.json", "--output", tmp_path / "labels.tif")
+    assert missing.exit_code == 2
+    assert f"There is no file or folder {tmp_path / 'nope.json'}" in missing.stderr
 
 
 def test_evaluate_writes_a_row_per_target_and_prompt(tmp_path):

@@ -36,7 +36,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.
 
 def fail(error: Exception | str) -> None:
     """Print an error as one sentence."""
-    typer.echo(f"Error: {error}", err=True)
+    text = str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        text = f"{error.filename} is a file or lies in one; name a folder."
+    elif isinstance(error, FileNotFoundError) and error.filename:
+        text = f"There is no file or folder {error.filename}, or it cannot be made."
+    typer.echo(f"Error: {text}", err=True)
 
 
 @contextmanager

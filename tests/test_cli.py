@@ -301,7 +301,7 @@ def test_an_output_that_cannot_be_made_is_said(tmp_path):
     assert done.exit_code == 2
     assert "Traceback" not in done.output
     assert f"{tmp_path / 'file' / 'out'} is a file or lies in one; name a folder." in done.stderr
-    missing = run("replay", FLUORESCENCE, "--recipe", tmp_path / "nope.json", "--output", tmp_path / "labels.tif")
+    missing = run("replay", FLUORESCENCE, "--recipe", tmp_path / "nope.json", "--output", tmp_path / "labels.ome.tif")
     assert missing.exit_code == 2
     assert f"There is no file or folder {tmp_path / 'nope.json'}" in missing.stderr
 

@@ -1,5 +1,6 @@
 """A small copy of training images: small enough, true to the masks, in the layout that training reads."""
 
+import re
 import shutil
 import zipfile
 
@@ -69,8 +70,8 @@ def test_quality_gives_way_until_the_copy_fits(lungs, tmp_path):
     with zipfile.ZipFile(tmp_path / "small.zip") as archive:
         archive.extractall(tmp_path / "unpacked")
     assert len(read_split(tmp_path / "unpacked" / "Lungs", "train")) == 2
-    with pytest.raises(DataError, match=r"2 images take .* more than 0.0 MB, also at JPEG quality 60"):
-        pack([lungs], tmp_path / "none", budget_bytes=100)
+    with pytest.raises(DataError, match=r"2 images take .* MB, more than 0.002 MB, also at JPEG quality 60"):
+        pack([lungs], tmp_path / "none", budget_bytes=2000)
     assert {path.name for path in tmp_path.iterdir()} == {"data", "large", "small.zip", "unpacked"}
 
 
@@ -97,6 +98,11 @@ def test_what_cannot_be_packed_is_refused(lungs, tmp_path):
         pack([lungs], tmp_path / "other")
     with pytest.raises(DataError, match="too small"):
         pack([lungs], tmp_path / "out", long_side=8)
+    mask = next((lungs / "train_mask").iterdir())
+    imsave(mask, np.ones((200, 100), np.uint8), check_contrast=False)
+    with pytest.raises(DataError, match=rf"{re.escape(mask.name)} is 200 x 100 but its image 100 x 200 pixels"):
+        pack([lungs], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_reads_sizes_as_people_write_them(lungs, tmp_path):
@@ -106,7 +112,7 @@ def test_the_command_reads_sizes_as_people_write_them(lungs, tmp_path):
     assert done.exit_code == 0, done.output
     assert "2 images" in done.output
     assert (tmp_path / "a.zip").is_file()
-    for size, message in (("10 apples", "is not a size; write for example 40MB"), ("10", "more than 0.0 MB")):
+    for size, message in (("10 apples", "is not a size; write for example 40MB"), ("1kB", "more than 0.001 MB")):
         refused = CliRunner().invoke(app, [str(lungs), "--out", str(tmp_path / "b"), "--most", size])
         assert refused.exit_code == 2
         assert message in refused.stderr

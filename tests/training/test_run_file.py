@@ -61,6 +61,10 @@ def test_what_is_written_is_read_back(tmp_path, tiny_config, name):
     [
         ({"trian": {}}, r"no setting 'trian'; did you mean 'train'\?"),
         ({"train": {"sampling": {"prompt": 3}}}, r"'train.sampling.prompt'; did you mean 'prompts'\?"),
+        ({"recolour": [0, 1]}, "no setting 'recolour'; it belongs under 'train.sampling'"),
+        ({"train": {"rank": 4}}, "no setting 'train.rank'; it belongs under 'train.adapters'"),
+        ({"train": {"data": ["a"]}}, "no setting 'train.data'; it belongs at the top"),
+        ({"parts": 2}, "it belongs under 'train' or 'train.adapters'"),
         ({"train": {"xyz": 3}}, r"'train.xyz'; there are steps, batch"),
         ({"train": 3}, "train must be a table of settings, not 3"),
         ({"train": {"steps": "many"}}, "train.steps must be a whole number, not 'many'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from napari_biomedparse.ontology import RecognitionTable, find_modality, find_object, normalise, occurs_in
+from napari_biomedparse.ontology import RecognitionTable, ancestors_of, find_modality, find_object, normalise, occurs_in
 from napari_biomedparse.training.calibrate import modality_name
 from napari_biomedparse.training.dataset import Example
 
@@ -54,8 +54,8 @@ def identity(name: str) -> str:
 def absent_from(example: Example, names: Iterable[str], annotated: Mapping[str, Iterable[str]]) -> set[str]:
     """Return those of some names that are of nothing which an image may show, as far as that is known.
 
-    It may show what sets of its modality or of its site annotate, and what occurs in its modality: a CT of the abdomen
-    may well show the liver that only an MRI set annotates.
+    It may show what sets of its modality or of its site annotate, what that is a kind or a piece of, and what occurs in
+    its modality: a CT of the abdomen may well show the liver that only an MRI set annotates.
 
     Parameters
     ----------
@@ -67,7 +67,9 @@ def absent_from(example: Example, names: Iterable[str], annotated: Mapping[str, 
         Modality and site, as in ``"X-Ray-Chest"`` -> names of what is annotated, or looked for, in such images.
     """
     related = (targets for name, targets in annotated.items() if is_family(name, example) or is_site(name, example))
-    shown = {identity(target) for target in chain(example.masks, *related)}
+    targets = set(chain(example.masks, *related))
+    found = filter(None, map(find_object, targets))
+    shown = {identity(target) for target in targets} | {wider.id for each in found for wider in ancestors_of(each)}
     kind = find_modality(example.modality)
     absent = {normalise(name) for name in names if identity(name) not in shown}
     return {name for name in absent if not (kind and (found := find_object(name)) and occurs_in(found, kind))}

@@ -16,7 +16,7 @@ from skimage.transform import resize
 
 from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.ontology import scale_of
-from napari_biomedparse.training.dataset import DataError, Example, read_split
+from napari_biomedparse.training.dataset import DataError, Example, of_size, read_split
 
 # What a data set says of itself: licence, credits, description.
 ABOUT = ("*.md", "*.txt", "dataset.json", "LICENSE*", "LICENCE*")
@@ -69,8 +69,8 @@ def pack(
     Raises
     ------
     DataError
-        If ``out`` is there already, two sets have the same name, there is no image, or the copy cannot be made small
-        enough. Nothing is left behind then.
+        If ``out`` is there already, two sets have the same name, there is no image, a mask is not of its image's size,
+        or the copy cannot be made small enough. Nothing is left behind then.
     """
     examples = _examples(datasets)
     if out.exists():
@@ -98,10 +98,10 @@ def pack(
             _remove(partial)
     finally:
         _remove(partial)
-    wanted = (budget_bytes or 0) / 1e6
+    too_large, wanted = f"{size / 1e6:,.3f} MB", f"{(budget_bytes or 0) / 1e6:,.3f} MB"
     raise DataError(
-        f"{len(examples)} images take {size / 1e6:.1f} MB, more than {wanted:.1f} MB, also at JPEG quality {tried}; "
-        "take a smaller side or fewer sets."
+        f"{len(examples)} images take {too_large}, more than {wanted}, also at JPEG quality {tried}; take a smaller "
+        "side or fewer sets."
     )
 
 
@@ -121,19 +121,20 @@ def _files(example: Example, long_side: int, quality: int) -> Iterator[tuple[str
     if pixels.dtype != np.uint8:
         # JPEG has 8 bits: brought there as training would.
         pixels = to_rgb(pixels)
+    whole = (pixels.shape[0], pixels.shape[1])
     organs = all(scale_of(target) == "organ" for target in example.masks)
-    factor = min(1.0, long_side / max(pixels.shape[:2])) if organs else 1.0
-    shape = (max(1, round(pixels.shape[0] * factor)), max(1, round(pixels.shape[1] * factor)))
+    factor = min(1.0, long_side / max(whole)) if organs else 1.0
+    shape = (max(1, round(whole[0] * factor)), max(1, round(whole[1] * factor)))
     if factor < 1:
         pixels = resize(pixels, (*shape, *pixels.shape[2:]), anti_aliasing=True, preserve_range=True).round()
     yield f"train/{example.image.stem}.jpg", _encode(_as_image(pixels), "JPEG", quality=quality, subsampling=0)
     for target, path in example.masks.items():
-        mask = example.read_mask(target)
+        mask = of_size(example.read_mask(target), whole, path)
         if factor < 1:
             mask = resize(mask.astype(float), shape, anti_aliasing=True) >= 0.5
         yield f"train_mask/{path.name}", _encode(Image.fromarray(mask), "PNG", optimize=True)
     for target, path in example.instances.items():
-        numbers = example.read_instances(target)
+        numbers = of_size(example.read_instances(target), whole, path)
         if factor < 1:
             numbers = resize(numbers, shape, order=0, anti_aliasing=False, preserve_range=True)
         yield f"train_instances/{path.name}", _encode(Image.fromarray(numbers.astype(np.uint16)), "PNG", optimize=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -150,9 +150,7 @@ def _build(kind: type[T], values: object, place: str) -> T:
     hints = get_type_hints(kind)
     for name in values:
         if name not in hints:
-            meant = get_close_matches(str(name), hints, n=1)
-            hint = f"did you mean {meant[0]!r}?" if meant else f"there are {', '.join(hints)}."
-            raise ConfigError(f"There is no setting {_at(place, str(name))!r}; {hint}")
+            raise ConfigError(f"There is no setting {_at(place, str(name))!r}; {_hint(str(name), place)}")
     given = {name: _read(hints[name], value, _at(place, name)) for name, value in values.items()}
     try:
         return kind(**given)
@@ -161,6 +159,26 @@ def _build(kind: type[T], values: object, place: str) -> T:
         raise ConfigError(f"{place} is not complete: missing {missing}.") from error
     except ValueError as error:
         raise ConfigError(f"{place}: {error}" if place else str(error)) from error
+
+
+def _hint(name: str, place: str) -> str:
+    """Return what to write instead of a name that is no setting of a table."""
+    tables = dict(_tables(RunConfig, ""))
+    elsewhere = [table for table, names in tables.items() if name in names]
+    if elsewhere:
+        return f"it belongs under {' or '.join(map(repr, elsewhere))}." if elsewhere[0] else "it belongs at the top."
+    meant = get_close_matches(name, tables[place], n=1)
+    return f"did you mean {meant[0]!r}?" if meant else f"there are {', '.join(tables[place])}."
+
+
+def _tables(kind: type[Any], place: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each table of a file of settings, the outermost called ``""``, and the names in it."""
+    hints = get_type_hints(kind)
+    yield place, tuple(hints)
+    for name, hint in hints.items():
+        for choice in (hint, *get_args(hint)):
+            if isinstance(choice, type) and dataclasses.is_dataclass(choice):
+                yield from _tables(choice, _at(place, name))
 
 
 def _at(place: str, name: str) -> str:

@@ -68,8 +68,8 @@ def absent_from(example: Example, names: Iterable[str], annotated: Mapping[str, 
     """
     related = (targets for name, targets in annotated.items() if is_family(name, example) or is_site(name, example))
     targets = set(chain(example.masks, *related))
-    found = filter(None, map(find_object, targets))
-    shown = {identity(target) for target in targets} | {wider.id for each in found for wider in ancestors_of(each)}
+    known = filter(None, map(find_object, targets))
+    shown = {identity(target) for target in targets} | {wider.id for each in known for wider in ancestors_of(each)}
     kind = find_modality(example.modality)
     absent = {normalise(name) for name in names if identity(name) not in shown}
     return {name for name in absent if not (kind and (found := find_object(name)) and occurs_in(found, kind))}

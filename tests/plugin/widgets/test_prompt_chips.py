@@ -38,6 +38,15 @@ def press(qtbot, chips, key, times=1):
         qtbot.keyClick(chips.line, key)
 
 
+def test_names_are_offered_in_the_colours_of_the_window(chips, qtbot):
+    chips.setStyleSheet("QWidget {background: #123456; color: #fedcba}")
+    qtbot.keyClicks(chips.line, "nucle")
+    popup = chips.line.completer().popup()
+    qtbot.waitUntil(popup.isVisible)
+    picture = popup.grab().toImage()
+    assert picture.pixelColor(picture.width() // 2, picture.height() - 3).name() == "#123456"
+
+
 def test_a_comma_makes_a_chip_and_what_is_still_typed_counts(chips, qtbot):
     qtbot.keyClicks(chips.line, "nuclei, cytoplasm")
     assert chips.prompts == ["nuclei", "cytoplasm"]

@@ -64,6 +64,8 @@ class PromptLine(QLineEdit):
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         self.setCompleter(completer)
+        # As a window without a parent it would not be in napari's colours.
+        completer.popup().setParent(self, Qt.WindowType.Popup)
         # Qt itself fills in the choice only while the line has the focus, which the list may have taken.
         completer.activated[str].connect(super().setText)
         # It fills it in after the signal, so that only then the choice can be finished.

@@ -16,6 +16,7 @@ from napari_biomedparse.plugin.activity import Activity
 from napari_biomedparse.plugin.controller import Controller
 from napari_biomedparse.plugin.layers import settle_cursor
 from napari_biomedparse.plugin.planning import picture
+from napari_biomedparse.plugin.preview import Preview
 from napari_biomedparse.plugin.result import Output
 from napari_biomedparse.plugin.result_actions import ResultActions
 from napari_biomedparse.plugin.selecting import Choices
@@ -39,7 +40,7 @@ from napari_biomedparse.plugin.widgets.run_progress import RunProgress
 from napari_biomedparse.plugin.widgets.scope_chooser import ScopeChooser
 from napari_biomedparse.plugin.widgets.section import section
 from napari_biomedparse.plugin.widgets.threshold_slider import ShareSlider
-from napari_biomedparse.plugin.worker import Job, start_thread
+from napari_biomedparse.plugin.worker import Work, start_thread
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -64,13 +65,13 @@ class ParseDock(QWidget):
         self._viewer = viewer
         self._session = shared_session()
         self._activity = Activity()
-        self._looking: Job | None = None
         self.controller = Controller(viewer, self._session, start_thread)
         self.actions = ResultActions(viewer, self.controller, start_thread)
         self.to_disk = ToDisk(viewer, self.controller, self._session, start_thread)
         self._make_controls()
         self._lay_out()
         self._settle_timer = QTimer(self, singleShot=True, interval=SETTLED)
+        self._preview = Preview(viewer, self._seen, self.reading.show_picture, start_thread, self)
         self._connect()
         self._restore(load())
         self._refresh()
@@ -196,9 +197,8 @@ class ParseDock(QWidget):
             self.modality.chosen.connect(part.set_modality)
         for signal in (self.scope.currentIndexChanged, self.reading.changed):
             signal.connect(lambda *_: self.estimate.refresh())
-        self.reading.changed.connect(self._look)
-        self._reading_section.toggled.connect(self._look)
-        self._viewer.dims.events.current_step.connect(self._look)
+        self.reading.changed.connect(self._preview.refresh)
+        self._reading_section.toggled.connect(self._preview.refresh)
         self._viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         self.buttons.measure.clicked.connect(self.actions.measure)
         self.buttons.export.clicked.connect(lambda: self.actions.export(self))
@@ -273,7 +273,7 @@ class ParseDock(QWidget):
     def _change_image(self) -> None:
         self.reading.follow(self.image.layer)
         self.estimate.refresh()
-        self._look()
+        self._preview.refresh()
         self._refresh()
 
     def _plan(self) -> str:
@@ -285,19 +285,11 @@ class ParseDock(QWidget):
         note = self.reading.note.text()
         return "\n".join(filter(None, [plan, note if note != plan else ""]))
 
-    def _look(self, _event: Any = None) -> None:
-        """Show what the model sees, if anybody is looking."""
-        if self._looking is not None:
-            self._looking.quit()
-            self._looking = None
+    def _seen(self) -> Work | None:
+        """Return what reads the plane that the model would see, if anybody is looking."""
         if not self._reading_section.isExpanded() or self.image.layer is None:
-            return
-        try:
-            work = picture(self._viewer, self.image.layer, self._choices())
-        except ValueError:
-            self.reading.show_picture(None)
-            return
-        self._looking = start_thread(work, self.reading.show_picture, lambda _failure: None)
+            return None
+        return picture(self._viewer, self.image.layer, self._choices())
 
     def _on_started(self, what: str) -> None:
         self.progress.start(what)
@@ -391,9 +383,10 @@ class ParseDock(QWidget):
         self.controller.leave()
         self.to_disk.leave()
         self.boxes.stop()
+        self._settle_timer.stop()
+        self._preview.leave()
         self._on_ended()
         self.estimate.leave()
-        self._viewer.dims.events.current_step.disconnect(self._look)
         self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         self.finetune.leave()
         self.image.disconnect_viewer()

@@ -40,7 +40,16 @@ def test_what_is_no_window_is_refused_with_those_that_are(text):
         named_window(text)
 
 
-@pytest.mark.parametrize("text", ["250,-150", "3,3", "nan,4"])
+@pytest.mark.parametrize("text", ["-inf,inf", "0,inf", "nan,4"])
+def test_a_window_without_an_end_is_refused(text):
+    with pytest.raises(ImageError, match="has no end; give two numbers"):
+        named_window(text)
+    low, high = map(float, text.split(","))
+    with pytest.raises(ImageError, match="has no end; give two numbers"):
+        to_rgb(np.zeros((4, 4)), (low, high))
+
+
+@pytest.mark.parametrize("text", ["250,-150", "3,3"])
 def test_an_empty_window_is_refused(text):
     with pytest.raises(ImageError, match="is empty; give the lower value first"):
         named_window(text)

@@ -1,5 +1,7 @@
 """Recognising everything: the presence test, the choice among overlapping masks, the sharing of pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from benchmarks import released
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
-from napari_biomedparse import ObjectMask
+from napari_biomedparse import ObjectMask, Predictor
 from napari_biomedparse.engine.presence import mask_statistics, presence
 from napari_biomedparse.engine.recognition import Recognition, guess_modality, is_coloured, judge, share_pixels
 from napari_biomedparse.ontology import ModalityError, RecognitionTable, meta_objects
@@ -45,6 +47,8 @@ def test_a_table_is_written_and_read(tmp_path):
     table = RecognitionTable({"X": ("a", "b")}, {("X", "a"): ((1.5, 2.0),) * 4})
     table.write(tmp_path / "t.json")
     assert RecognitionTable.read(tmp_path / "t.json") == table
+    PUBLISHED.write(tmp_path / "t.json")
+    assert RecognitionTable.read(tmp_path / "t.json") == PUBLISHED
     (tmp_path / "t.json").write_text("[1]")
     with pytest.raises(ModalityError, match="not a readable table"):
         RecognitionTable.read(tmp_path / "t.json")
@@ -183,6 +187,17 @@ def test_a_modality_is_guessed_from_what_is_found():
         guess_modality(table, np.full((20, 20, 3), 110, np.uint8), ask)
     with pytest.raises(ModalityError, match=r"This model has no table of what to look for.*calibrate"):
         guess_modality(RecognitionTable(), np.zeros((20, 20, 3), np.uint8), ask)
+
+
+def test_kinds_of_images_without_a_list_are_not_guessed(predictor, fluorescence):
+    image = predictor.encode(fluorescence[0], scales=())
+    guessed, scores = predictor.guess(image)
+    table, seldom = predictor.table, next(name for name in scores if name != guessed)
+    without = Predictor(predictor.model, "cpu", table=replace(table, lists={seldom: table.lists[seldom]}))
+    assert without.guess(image)[0] == seldom
+    nothing = Predictor(predictor.model, "cpu", table=replace(table, lists={"Other": ("nucleus",)}))
+    with pytest.raises(ModalityError, match="could not be guessed; name its modality, one of: Other"):
+        nothing.guess(image)
 
 
 def test_an_objects_presence_does_not_hang_on_the_site_that_was_guessed(predictor, histology):

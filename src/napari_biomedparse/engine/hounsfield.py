@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.preprocess import ImageError, Intensity, Window
+from napari_biomedparse.engine.preprocess import ImageError, Intensity, Window, check_window
 from napari_biomedparse.ontology import find_modality, normalise
 
 # By site (published readers); where none is named, as for the abdomen: that of soft tissue.
@@ -30,7 +30,7 @@ def named_window(text: str) -> Window:
     Raises
     ------
     ImageError
-        If it is neither.
+        If it is neither, or no window.
     """
     name = _SITES.get(normalise(text), normalise(text))
     if name in CT_WINDOWS:
@@ -42,8 +42,7 @@ def named_window(text: str) -> Window:
         raise ImageError(
             f"{text!r} is no window: give {known}, or the lowest and highest value, as -150,250."
         ) from None
-    if not low < high:
-        raise ImageError(f"The window {text} is empty; give the lower value first.")
+    check_window(low, high)
     return low, high
 
 

@@ -282,12 +282,14 @@ class Predictor:
         ModalityError
             If none fits.
         """
-        if self.table.classifier:
-            if image.rgb.min() == image.rgb.max():
-                raise cannot_guess(self.table)
-            scores = classify_modality(self.table.classifier, self.describe(image))
-            return next(name for name in scores if name in self.table.lists), scores
-        return guess_modality(self.table, image.rgb, lambda names: self.segment(image, names))
+        if self.table.classifier is None:
+            return guess_modality(self.table, image.rgb, lambda names: self.segment(image, names))
+        plain = image.rgb.min() == image.rgb.max()
+        scores = {} if plain else classify_modality(self.table.classifier, self.describe(image))
+        listed = [name for name in scores if name in self.table.lists]
+        if not listed:
+            raise cannot_guess(self.table)
+        return listed[0], scores
 
     def presences(self, image: EncodedImage, masks: Sequence[ObjectMask], modality: str) -> list[float | None]:
         """Return each mask's p-value: see :func:`~napari_biomedparse.engine.presence.presence_in`."""
@@ -390,10 +392,9 @@ class Predictor:
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Group prompts by the view of an image that suits their objects."""
         grouped: dict[Question, list[str]] = {}
-        config = self.model.config
         for prompt in dict.fromkeys(prompts):
             found, scale = find_object(prompt), scale_of(prompt)
-            cored = found is not None and config.cores and found.id in self.table.cores
-            sized = found.name if found and cored and found.id in config.sized else ""
+            cored = found is not None and self.model.config.cores and found.id in self.table.cores
+            sized = found.name if found and cored and found.id in self.model.config.sized else ""
             grouped.setdefault(Question(scale, (), cored, sized), []).append(prompt)
         return [replace(question, prompts=tuple(asked)) for question, asked in grouped.items()]

@@ -78,7 +78,7 @@ def to_rgb(image: NDArray[np.generic], intensity: Intensity = "auto") -> NDArray
     Raises
     ------
     ImageError
-        As :func:`check_image`, or if a window is empty.
+        As :func:`check_image` and :func:`check_window`.
     """
     check_image(image)
     if image.ndim == 3:
@@ -92,14 +92,27 @@ def to_rgb(image: NDArray[np.generic], intensity: Intensity = "auto") -> NDArray
         low, high = _percentiles(image)
     else:
         low, high = intensity
-        if not low < high:
-            raise ImageError(f"The intensity window {low} to {high} is empty; give the lower value first.")
+        check_window(low, high)
     if (low, high) == (0, 255) and image.dtype == np.uint8:
         scaled = image.astype(np.uint8)
     else:
         span = max(float(high) - float(low), float(np.finfo(np.float32).tiny))
         scaled = ((np.clip(image.astype(np.float64), low, high) - low) / span * 255).astype(np.uint8)
     return np.ascontiguousarray(np.stack([scaled] * 3, axis=-1) if scaled.ndim == 2 else scaled)
+
+
+def check_window(low: float, high: float) -> None:
+    """Refuse what is no range of grey values.
+
+    Raises
+    ------
+    ImageError
+        If a value is infinite or NaN, or the lower one does not come first.
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ImageError(f"The window {low:g} to {high:g} has no end; give two numbers.")
+    if not low < high:
+        raise ImageError(f"The window {low:g} to {high:g} is empty; give the lower value first.")
 
 
 def _full_range(image: NDArray[np.generic]) -> tuple[float, float] | None:

@@ -84,8 +84,14 @@ class RecognitionTable:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            classifier, cores = _classifier(content.get("classifier")), content.get("cores", [])
-            return cls(_lists(content["lists"]), _presence(content["presence"]), classifier, tuple(cores))
+            words = content.get("vocabulary")
+            return cls(
+                _lists(content["lists"]),
+                _presence(content["presence"]),
+                _classifier(content.get("classifier")),
+                tuple(content.get("cores", [])),
+                None if words is None else frozenset(words),
+            )
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModalityError(f"{path} is not a readable table for recognition ({error}); make it again.") from error
 
@@ -97,6 +103,8 @@ class RecognitionTable:
         lists = {modality: list(names) for modality, names in self.lists.items()}
         classifier = self.classifier and asdict(self.classifier)
         content = {"lists": lists, "presence": presence, "cores": self.cores, "classifier": classifier}
+        if self.vocabulary is not None:
+            content["vocabulary"] = sorted(self.vocabulary)
         entries = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items())
         path.write_text("{\n" + ",\n".join(entries) + "\n}\n", encoding="utf-8")
 

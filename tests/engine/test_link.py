@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 from skimage.draw import disk
 
-from napari_biomedparse.engine.link import Linker, Shared, shared_pixels
+from napari_biomedparse.engine.link import Linker, Shared, adjoin, shared_pixels
 
 SIZE = 80
 NUCLEUS = "nucleus"
@@ -259,3 +259,10 @@ def test_planes_that_hold_no_objects_or_do_not_fit_are_refused(plane, sentence):
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ValueError, match=r"must be|start at"):
         Linker(**setting)
+
+
+def test_neighbours_are_one_step_apart_along_one_axis():
+    assert adjoin((0, 1), (0, 2))
+    assert adjoin((1,), (0,))
+    assert not adjoin((0, 5), (1, 0))
+    assert not adjoin((0,), (2,))

@@ -6,7 +6,7 @@ from skimage.draw import disk
 
 from napari_biomedparse.engine.link import Linker, shared_pixels
 from napari_biomedparse.scale.grid import Grid
-from napari_biomedparse.scale.numbering import Numbering, adjoin, merge
+from napari_biomedparse.scale.numbering import Numbering, merge
 from napari_biomedparse.scale.tasks import BAND
 
 SIDE = 40
@@ -177,10 +177,3 @@ def test_after_a_jump_nothing_is_the_same():
     numbering = Numbering(True)
     assert numbering.number(found, None, 2).tolist() == [0, 1, 2]
     assert numbering.number(found, None, 2).tolist() == [0, 3, 4]
-
-
-def test_neighbours_are_one_step_apart_along_one_axis():
-    assert adjoin((0, 1), (0, 2))
-    assert adjoin((1,), (0,))
-    assert not adjoin((0, 5), (1, 0))
-    assert not adjoin((0,), (2,))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.kept import KeptMask, keep
-from napari_biomedparse.engine.link import Linker
+from napari_biomedparse.engine.link import Linker, adjoin
 from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.paint import Paint, PaintedPlane, outcomes, paint_plane
 from napari_biomedparse.engine.recipe import Recipe
@@ -254,7 +254,7 @@ def number_over(
         names = plane.names
         if paint.instances and link and len(findings.planes) > 1:
             # The planes before and after a jump have nothing in common.
-            if linker is None or before is None or not _adjoin(before, place):
+            if linker is None or before is None or not adjoin(before, place):
                 linker = Linker(next_free=highest + 1)
             values, names = linker.link(plane.values.astype(np.int32), plane.names)
             highest = max(highest, int(values.max(initial=0)))
@@ -264,11 +264,6 @@ def number_over(
             highest += max(plane.names, default=0)
         before = place
         yield place, values, names, plane.overlap
-
-
-def _adjoin(one: Place, other: Place) -> bool:
-    """Return whether two planes are neighbours, along z or along t."""
-    return sum(abs(place - before) for before, place in zip(one, other, strict=True)) == 1
 
 
 class Labels(NamedTuple):

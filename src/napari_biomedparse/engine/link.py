@@ -12,6 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_biomedparse.engine.selection import Place
+
 
 class Shared(NamedTuple):
     """Pixels that objects of one plane have in common with objects of the next.
@@ -164,8 +166,12 @@ def shared_pixels(before: NDArray[np.integer], now: NDArray[np.integer]) -> Shar
     shape = int(before.max(initial=0)) + 1, int(now.max(initial=0)) + 1
     # Making a sparse table of pixels' pairs of values sums equal ones up.
     counted = coo_array((ones, (before[both], now[both])), shape=shape).tocsr().tocoo()
-    rows, columns = (places.astype(np.int64) for places in counted.coords)
-    return Shared(rows, columns, counted.data)
+    return Shared(counted.row.astype(np.int64), counted.col.astype(np.int64), counted.data)
+
+
+def adjoin(one: Place, other: Place) -> bool:
+    """Return whether two planes are neighbours, along z or along t."""
+    return sum(abs(place - before) for before, place in zip(one, other, strict=True)) == 1
 
 
 def _assign(

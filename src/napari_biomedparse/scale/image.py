@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from napari_biomedparse.engine.link import adjoin
 from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.selection import COLOURS, Place
 from napari_biomedparse.io.durable import put, tidy
@@ -19,7 +20,7 @@ from napari_biomedparse.io.result import ExportError
 from napari_biomedparse.ontology.palette import by_label, palette
 from napari_biomedparse.scale import tasks
 from napari_biomedparse.scale.job import Job, key_of
-from napari_biomedparse.scale.numbering import Numbering, adjoin, merge
+from napari_biomedparse.scale.numbering import Numbering, merge
 from napari_biomedparse.scale.objects import as_parquet, measured, no_sums, united
 from napari_biomedparse.scale.prepare import prepare, prepared
 from napari_biomedparse.scale.scratch import Arrays

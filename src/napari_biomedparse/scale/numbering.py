@@ -11,7 +11,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_biomedparse.engine.link import Linker, Shared, shared_pixels
-from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.scale.grid import Grid
 from napari_biomedparse.scale.scratch import Arrays
 
@@ -140,8 +139,3 @@ class Numbering:
         kinds = ["", *map(str, merged["prompts"][present])]
         numbers = self._linker.link_areas(np.concatenate([[0], merged["areas"][present]]), kinds, common)
         return numbers[compact]
-
-
-def adjoin(one: Place, other: Place) -> bool:
-    """Return whether two planes are neighbours, along z or along t."""
-    return sum(abs(place - before) for before, place in zip(one, other, strict=True)) == 1

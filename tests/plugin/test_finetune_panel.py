@@ -18,7 +18,8 @@ from napari_biomedparse.plugin.layers import METADATA_KEY
 from napari_biomedparse.plugin.widgets.finetune_panel import FinetunePanel
 from napari_biomedparse.training.finetune import Tuned
 from napari_biomedparse.weights import locate
-from napari_biomedparse.weights.own_models import model_choices, own_models, own_models_folder
+from napari_biomedparse.weights.folders import models_folder
+from napari_biomedparse.weights.own_models import model_choices, own_models
 
 RUN = 100_000
 
@@ -113,7 +114,7 @@ def test_labels_become_a_model_in_the_list(viewer, panel, qtbot, labelled, judge
     predictor = Predictor.from_pretrained("my nuclei", "cpu")
     assert predictor.segment(np.ones((32, 32)), ["nuclei"])[0].probability.shape == (32, 32)
     assert predictor.table == RecognitionTable.read(table_path(locate("mini")))
-    assert sorted(path.name for path in own_models_folder().iterdir()) == [
+    assert sorted(path.name for path in models_folder().iterdir()) == [
         "my nuclei.recognition.json",
         "my nuclei.safetensors",
     ]
@@ -128,7 +129,7 @@ def test_a_cancelled_run_saves_nothing(panel, qtbot, labelled):
     qtbot.waitUntil(lambda: not panel.busy, timeout=RUN)
     assert said(panel) == "Stopped; nothing was saved."
     assert find(panel, QPushButton, "start").isEnabled()
-    assert not list(own_models_folder().iterdir())
+    assert not list(models_folder().iterdir())
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -149,7 +150,7 @@ def test_a_worse_model_is_saved_only_if_the_user_wants_it(panel, qtbot, labelled
         find(panel, QLineEdit, "name").setText("other")
     qtbot.mouseClick(find(panel, QPushButton, "save" if wanted else "discard"), Qt.MouseButton.LeftButton)
     assert own_models() == names == (["other"] if wanted else [])
-    assert [path.name for path in own_models_folder().iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in models_folder().iterdir() if path.name.startswith(".")] == []
     assert find(panel, QPushButton, "start").isEnabled()
     assert not find(panel, QPushButton, "save").isVisible()
 

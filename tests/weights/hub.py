@@ -92,12 +92,12 @@ def isolate(monkeypatch, folder, address: str) -> None:
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("HUGGINGFACE_HUB_CACHE", "HF_HOME", "BIOMEDPARSE_ACCEPT_LICENCE", "HF_OIDC_RESOURCE"):
+    for name in ("HUGGINGFACE_HUB_CACHE", "HF_HOME", "NAPARI_BIOMEDPARSE_ACCEPT_LICENCE", "HF_OIDC_RESOURCE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_ENDPOINT", address)
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "cache"))
-    monkeypatch.setenv("BIOMEDPARSE_MODELS", str(folder / "models"))
-    monkeypatch.setenv("BIOMEDPARSE_CONFIG", str(folder / "config"))
+    monkeypatch.setenv("NAPARI_BIOMEDPARSE_MODELS", str(folder / "models"))
+    monkeypatch.setenv("NAPARI_BIOMEDPARSE_CONFIG", str(folder / "config"))
     # huggingface_hub read these when it was imported.
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(folder / "token"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)

@@ -41,10 +41,10 @@ def test_an_acceptance_is_remembered(hub, tmp_path):
 
 
 def test_a_variable_accepts_for_machines(hub, monkeypatch, tmp_path):
-    monkeypatch.setenv("BIOMEDPARSE_ACCEPT_LICENCE", "another-model")
+    monkeypatch.setenv("NAPARI_BIOMEDPARSE_ACCEPT_LICENCE", "another-model")
     with pytest.raises(LicenceError):
         locate(NAME)
-    monkeypatch.setenv("BIOMEDPARSE_ACCEPT_LICENCE", NAME)
+    monkeypatch.setenv("NAPARI_BIOMEDPARSE_ACCEPT_LICENCE", NAME)
     assert locate(NAME).read_bytes() == b"weights"
     assert not (tmp_path / "config").exists()
 
@@ -61,5 +61,5 @@ def test_a_damaged_or_other_acceptance_is_asked_again(hub, tmp_path, content):
 
 def test_a_folder_that_cannot_be_written_is_said(hub, tmp_path):
     (tmp_path / "config").write_text("")
-    with pytest.raises(CheckpointError, match="set BIOMEDPARSE_CONFIG"):
+    with pytest.raises(CheckpointError, match="set NAPARI_BIOMEDPARSE_CONFIG"):
         licence.accept(NAME)

@@ -44,17 +44,11 @@ def test_all_models_are_listed_with_what_is_ready(mine):
     assert "not downloaded" in choices["biomedparse-v1"].title
 
 
-def test_an_imported_preset_is_ready_and_not_an_own_model(monkeypatch, tmp_path):
-    monkeypatch.delenv("NAPARI_BIOMEDPARSE_MODELS")
+def test_an_imported_preset_is_ready_and_not_an_own_model(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "biomedparse-v1.safetensors").touch()
     assert own_models() == []
     assert next(choice for choice in model_choices() if choice.name == "biomedparse-v1").ready
-
-
-def test_without_a_folder_of_their_own_they_lie_with_the_others(monkeypatch, tmp_path):
-    monkeypatch.delenv("NAPARI_BIOMEDPARSE_MODELS")
-    assert own_model_path("mine") == tmp_path / "models" / "mine.safetensors"
 
 
 def test_a_name_that_files_and_lists_can_have_is_taken():

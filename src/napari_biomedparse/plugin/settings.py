@@ -9,17 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from napari_biomedparse.engine.paint import Rule, Split
+from napari_biomedparse.engine.paint import Paint, Rule, Split
 from napari_biomedparse.ontology.palette import PaletteKind
 from napari_biomedparse.plugin.selecting import Scope
+from napari_biomedparse.weights.folders import CONFIG, config_folder
 
 logger = logging.getLogger(__name__)
 
-# Names the folder to use instead of the system's place for a user's settings.
-VARIABLE = "NAPARI_BIOMEDPARSE_CONFIG"
 # Counted up when a field's meaning changes.
 VERSION = 1
 
@@ -41,10 +39,9 @@ class Settings(BaseModel):
     device: str = "auto"
     scope: Scope = "slice"
     threshold: Share = 0.5
-    presence: Share = 0.05
     instances: bool = False
     split: Split = "learned"
-    min_area: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+    min_area: Annotated[int, Field(ge=0, le=1_000_000)] = Paint.min_area
     fill_holes: bool = True
     link: bool = True
     boxes: bool = False
@@ -56,9 +53,7 @@ class Settings(BaseModel):
 
 def settings_path() -> Path:
     """Return the file that settings are kept in."""
-    given = os.environ.get(VARIABLE)
-    folder = Path(given).expanduser() if given else user_config_path("napari-biomedparse", appauthor=False)
-    return folder / "dock.json"
+    return config_folder() / "dock.json"
 
 
 def load() -> Settings:
@@ -93,7 +88,7 @@ def save(settings: Settings) -> None:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        logger.warning("The settings cannot be kept in %s (%s); set %s to another folder.", path, error, VARIABLE)
+        logger.warning("The settings cannot be kept in %s (%s); set %s to another folder.", path, error, CONFIG)
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 

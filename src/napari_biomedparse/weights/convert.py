@@ -6,9 +6,9 @@ from pathlib import Path
 
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.files import check_room
+from napari_biomedparse.weights.folders import models_folder
 from napari_biomedparse.weights.locate import find, places
 from napari_biomedparse.weights.sources import SOURCES
-from napari_biomedparse.weights.store import models_folder
 
 
 def convert(name_or_path: str, output: Path | None, dtype: str, overwrite: bool = False) -> Path:

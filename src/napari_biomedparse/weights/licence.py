@@ -7,13 +7,12 @@ import os
 from datetime import date
 from pathlib import Path
 
-from platformdirs import user_config_dir
-
 from napari_biomedparse.model.errors import CheckpointError
+from napari_biomedparse.weights.folders import CONFIG, config_folder
 from napari_biomedparse.weights.sources import SOURCES
 
 # Names a model whose licence is accepted, for machines where nobody can be asked.
-VARIABLE = "BIOMEDPARSE_ACCEPT_LICENCE"
+VARIABLE = "NAPARI_BIOMEDPARSE_ACCEPT_LICENCE"
 
 
 class LicenceError(CheckpointError):
@@ -52,7 +51,7 @@ def accept(name: str) -> None:
         partial.replace(path)
     except OSError as error:
         raise CheckpointError(
-            f"The acceptance cannot be remembered ({error}); set BIOMEDPARSE_CONFIG to a folder you may write in."
+            f"The acceptance cannot be remembered ({error}); set {CONFIG} to a folder you may write in."
         ) from error
 
 
@@ -72,8 +71,7 @@ def require(name: str) -> None:
 
 
 def _file() -> Path:
-    folder = os.environ.get("BIOMEDPARSE_CONFIG") or user_config_dir("napari-biomedparse", appauthor=False)
-    return Path(folder) / "licences.json"
+    return config_folder() / "licences.json"
 
 
 def _remembered() -> dict[str, str]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_biomedparse.model.errors import CheckpointError
+from napari_biomedparse.weights.folders import models_folder
 from napari_biomedparse.weights.places import places
 from napari_biomedparse.weights.sources import SOURCES
-from napari_biomedparse.weights.store import models_folder
 
-# Names the folder of the user's own models instead of the models folder.
-VARIABLE = "NAPARI_BIOMEDPARSE_MODELS"
 LONGEST_NAME = 60
 
 
@@ -49,22 +46,16 @@ def model_choices() -> list[ModelChoice]:
     return [*choices, *(ModelChoice(name, f"{name} (yours)", "own models", True) for name in own_models())]
 
 
-def own_models_folder() -> Path:
-    """Return the folder of the user's own models: ``NAPARI_BIOMEDPARSE_MODELS``, or the models folder."""
-    given = os.environ.get(VARIABLE)
-    return Path(given).expanduser() if given else models_folder()
-
-
 def own_models() -> list[str]:
     """Return the names of the user's own models, in alphabetical order."""
     # Weights of presets that were imported or converted lie in the models folder too.
-    found = [path.stem for path in own_models_folder().glob("*.safetensors") if path.is_file()]
+    found = [path.stem for path in models_folder().glob("*.safetensors") if path.is_file()]
     return sorted((name for name in found if name not in SOURCES and "." not in name), key=str.casefold)
 
 
 def own_model_path(name: str) -> Path:
     """Return the file that a model of the user's own has, or would have."""
-    return own_models_folder() / f"{name}.safetensors"
+    return models_folder() / f"{name}.safetensors"
 
 
 def check_name(name: str) -> None:

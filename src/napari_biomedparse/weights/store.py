@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from platformdirs import user_data_dir
-
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.files import check_room
+from napari_biomedparse.weights.folders import MODELS, models_folder
 from napari_biomedparse.weights.sources import SOURCES
 
 # Converted weights first: they load fastest.
 ENDINGS = (".safetensors", ".pt")
-
-
-def models_folder() -> Path:
-    """Return this project's folder for weights: ``BIOMEDPARSE_MODELS``, or the system's place for a user's data."""
-    given = os.environ.get("BIOMEDPARSE_MODELS")
-    return Path(given).expanduser() if given else Path(user_data_dir("napari-biomedparse", appauthor=False)) / "models"
 
 
 def stored(name: str) -> list[Path]:
@@ -80,7 +72,7 @@ def _copy(path: Path, target: Path) -> None:
         partial.replace(target)
     except OSError as error:
         raise CheckpointError(
-            f"{target} cannot be written ({error.strerror}); make room or set BIOMEDPARSE_MODELS to another folder."
+            f"{target} cannot be written ({error.strerror}); make room or set {MODELS} to another folder."
         ) from error
     finally:
         partial.unlink(missing_ok=True)

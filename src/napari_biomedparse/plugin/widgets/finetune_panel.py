@@ -28,7 +28,8 @@ from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
 from napari_biomedparse.plugin.widgets.naming import named
 from napari_biomedparse.plugin.widgets.run_progress import RunProgress
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork, Work, start_thread
-from napari_biomedparse.weights.own_models import check_name, model_choices, own_model_path, own_models_folder
+from napari_biomedparse.weights.folders import models_folder
+from napari_biomedparse.weights.own_models import check_name, model_choices, own_model_path
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -311,7 +312,7 @@ def _training(
 
         pictures = [Picture(pixels, numbers, prompts, modality) for pixels, numbers in planes]
         config = FinetuneConfig(method=method, steps=steps, device=device)
-        run = finetune(pictures, locate(base), own_models_folder(), config)
+        run = finetune(pictures, locate(base), models_folder(), config)
         tuned = None
         while tuned is None and not stopping.is_set():
             try:

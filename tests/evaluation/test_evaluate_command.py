@@ -12,7 +12,8 @@ from napari_biomedparse import Predictor
 from napari_biomedparse.cli import app
 from napari_biomedparse.engine.prompts import PromptError
 from napari_biomedparse.evaluation.overlap import dice
-from napari_biomedparse.evaluation.run import Evaluation, Measures, evaluate_datasets
+from napari_biomedparse.evaluation.figures import Figures
+from napari_biomedparse.evaluation.run import Evaluation, Measures
 from napari_biomedparse.training.dataset import DataError, read_split
 from tests.conftest import DATA
 
@@ -118,9 +119,18 @@ def test_no_figures_without_a_readable_image(tmp_path):
     assert not (tmp_path / "r.csv").exists()
 
 
+def rows(predictor, folder, *prompts):
+    """Return a row per target and prompt of a set's test images."""
+    evaluation = Evaluation(predictor, [folder], "test", Measures(prompts))
+    figures = Figures()
+    for example in evaluation.examples:
+        figures.add(evaluation.measure(example))
+    return figures.targets().rows
+
+
 def test_the_figures_are_those_of_the_masks(predictor, fluorescence):
     pixels, truth, _ = fluorescence
-    (row,) = evaluate_datasets(predictor, SETS[:1], "test", ["nuclei"])
+    (row,) = rows(predictor, SETS[0], "nuclei")
     (mask,) = predictor.segment(pixels, ["nuclei"])
     assert row["dice_mean"] == round(dice(mask.mask(), truth), 4)
     assert row["prompt"] == "nuclei"
@@ -144,7 +154,7 @@ def test_an_image_is_encoded_once_for_all_that_is_asked(predictor, tmp_path, mon
 
 
 def test_words_of_the_image_are_filled_in(predictor):
-    (row,) = evaluate_datasets(predictor, SETS[1:], "test", ["{target} in {site} {modality}"])
+    (row,) = rows(predictor, SETS[1], "{target} in {site} {modality}")
     assert row["prompt"] == "nucleus in tissue pathology"
     assert row["dice_mean"] > 0.7
     for prompt in ("{organ}", "{target", "{0}", "{target.size}"):

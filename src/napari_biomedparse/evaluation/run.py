@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.engine.prompts import PromptError
 from napari_biomedparse.evaluation.baselines import Baselines
@@ -157,27 +156,3 @@ def fill(prompt: str, target: str, site: str, modality: str) -> str:
         raise PromptError(
             f"The prompt {prompt!r} may hold {{target}}, {{site}} and {{modality}}, but no other braces."
         ) from error
-
-
-def evaluate_datasets(
-    predictor: Predictor, datasets: Sequence[Path], split: Split = "test", prompts: Sequence[str] = ()
-) -> list[Row]:
-    """Measure every target of some data sets.
-
-    Parameters
-    ----------
-    predictor, datasets, split
-        As for :class:`Evaluation`.
-    prompts
-        Words asked instead of the target's name; each gets a row.
-
-    Returns
-    -------
-    list of dict
-        The values of :data:`~.tables.TARGET_COLUMNS`: means and medians over images at threshold 0.5.
-    """
-    evaluation = Evaluation(predictor, datasets, split, Measures(prompts=tuple(prompts)))
-    figures = Figures()
-    for example in evaluation.examples:
-        figures.add(evaluation.measure(example))
-    return figures.targets().rows

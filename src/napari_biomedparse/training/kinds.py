@@ -15,8 +15,12 @@ _MODALITIES = {"endoscope": "endoscopy"}
 
 
 def family(modality: str) -> str:
-    """Return the modality without its sequence: ``"MRI"`` for ``"MRI-T1-Gd"``. The paper counts nine of them."""
-    return "MRI" if modality.startswith("MRI-") else modality
+    """Return the modality that one is a special case of: ``"MRI"`` for ``"MRI-T1-Gd"``. The paper counts nine of them.
+
+    One that is not known is its own.
+    """
+    found = find_modality(modality)
+    return modality if found is None else family(found.parent) if found.parent else found.name
 
 
 def list_of(example: Example, table: RecognitionTable) -> str | None:

@@ -19,10 +19,11 @@ from napari_biomedparse.engine.object_size import diameters, typical_diameter, z
 from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
 from napari_biomedparse.model.config import ModelConfig
-from napari_biomedparse.ontology import Scale, find_modality, find_object, scale_of
+from napari_biomedparse.ontology import Scale, find_object, scale_of
 from napari_biomedparse.training.augment import Placement, empty_field, may_be_tinted, move, paste, recolour, tint
 from napari_biomedparse.training.cores import cores
 from napari_biomedparse.training.dataset import Example, of_size
+from napari_biomedparse.training.kinds import family
 from napari_biomedparse.training.phrasing import Phrasing, is_microscopy
 
 SCALES: tuple[Scale, ...] = ("organ", "tissue", "cell")
@@ -312,7 +313,7 @@ def _probability(examples: list[Example], config: SamplingConfig) -> NDArray[np.
     """Return how often each example is drawn, balanced between sets and between modalities."""
     sets = Counter(example.dataset for example in examples)
     weights = np.array([sets[example.dataset] ** (config.balance - 1) for example in examples])
-    modalities = [_family(example.modality) for example in examples]
+    modalities = [family(example.modality) for example in examples]
     totals: dict[str, float] = defaultdict(float)
     for modality, weight in zip(modalities, weights, strict=True):
         totals[modality] += weight
@@ -320,12 +321,6 @@ def _probability(examples: list[Example], config: SamplingConfig) -> NDArray[np.
     weights = weights * np.array([config.weights.get(example.dataset, 1.0) for example in examples])
     probability: NDArray[np.float64] = weights / weights.sum()
     return probability
-
-
-def _family(modality: str) -> str:
-    """Return the modality that one is a special case of, as MRI for MRI-T1; itself if there is none."""
-    found = find_modality(modality)
-    return modality if found is None else _family(found.parent) if found.parent else found.name
 
 
 def _has_sides(example: Example) -> bool:

@@ -335,7 +335,8 @@ class Controller:
             seconds = monotonic() - self._began
             self._pace.end(sum(mask.shape[0] * mask.shape[1] for mask, *_ in result.findings.planes.values()))
             measure = measure_of(result.image, result.findings.stack)
-            self.said.emit(f"{sentence_of(result, result.rows(measure))} ({seconds:.1f}\N{NO-BREAK SPACE}s)", False)
+            how = f"({seconds:.1f}\N{NO-BREAK SPACE}s on {self._session.running_on})"
+            self.said.emit(f"{sentence_of(result, result.rows(measure))} {how}", False)
         self.ended.emit()
         # Planes that were finished before the settings were changed still have the old ones.
         # Of a run that broke off, objects were not linked and measured yet.

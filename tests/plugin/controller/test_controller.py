@@ -30,6 +30,10 @@ def test_a_run_gives_labels_a_table_and_a_recipe(viewer, control, cells, fluores
     assert len(recipe.weights) == 64
     assert (follow(recipe, cells.data, predictor) == labels.data).all()
     assert not control.running
+    sentence, refusal = control.notes[-1]
+    assert sentence.startswith("Found: nuclei (0.9")
+    assert sentence.endswith("s on cpu)")
+    assert not refusal
 
 
 def test_threshold_and_objects_follow_without_the_model(viewer, control, cells, predictor, monkeypatch):

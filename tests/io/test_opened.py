@@ -1,5 +1,10 @@
 """Whole images of real files, opened without reading their pixels."""
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -235,15 +240,31 @@ def test_what_cannot_be_opened_is_refused_with_a_sentence(tmp_path):
     with pytest.raises(ReadError, match="empty cannot be read"):
         open_image(tmp_path / "empty")
     (tmp_path / "broken.zarr").mkdir()
-    (tmp_path / "broken.zarr/zarr.json").write_text("{")
-    with pytest.raises(ReadError, match=r"zarr\.json is damaged"):
-        open_image(tmp_path / "broken.zarr")
+    for content in ("{", "[]", '{"attributes": []}', '{"attributes": {"ome": 3}}'):
+        (tmp_path / "broken.zarr/zarr.json").write_text(content)
+        with pytest.raises(ReadError, match=r"zarr\.json is damaged"):
+            open_image(tmp_path / "broken.zarr")
     zarr.open_group(tmp_path / "bare.zarr", mode="w")
     with pytest.raises(ReadError, match=r"bare\.zarr holds no image"):
         open_image(tmp_path / "bare.zarr")
     (tmp_path / "cells.sldy").write_bytes(b"SlideBook")
     with pytest.raises(ReadError, match=r"cells\.sldy needs the plug-in bioio-sldy.*pip install bioio-sldy"):
         open_image(tmp_path / "cells.sldy")
+
+
+@pytest.mark.parametrize(("version", "metadata"), [("0.4", ".zattrs"), ("0.5", "zarr.json")])
+def test_metadata_of_a_store_are_utf_8_whatever_encoding_the_computer_has(tmp_path, rng, version, metadata):
+    pixels = rng.integers(0, 255, (3, 20, 30), dtype=np.uint8)
+    store = write_pyramid(tmp_path / "p.zarr", [pixels], version, note="Schnitt 3 µm, Färbung")
+    content = json.loads((store / metadata).read_bytes())
+    (store / metadata).write_bytes(json.dumps(content, ensure_ascii=False).encode())
+    code = (
+        "from pathlib import Path; from napari_biomedparse.io.opened import scenes; "
+        f"print(len(scenes(Path({str(store)!r}))))"
+    )
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=ascii_only, capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_pages_in_colours_are_sections(tmp_path, rng):

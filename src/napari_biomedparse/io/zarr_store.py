@@ -54,9 +54,10 @@ def _attributes(path: Path) -> dict[str, Any]:
         if not file.is_file():
             continue
         try:
-            content = json.loads(file.read_text())
-        except ValueError:
+            # Bytes, for JSON is UTF-8 whatever the computer's own encoding is.
+            content = json.loads(file.read_bytes())
+            attributes = content.get("attributes", {}) if name == "zarr.json" else content
+            return dict(attributes.get("ome", attributes))
+        except (ValueError, TypeError, AttributeError):
             raise ReadError(f"{file} is damaged; write the store anew or fetch it again.") from None
-        attributes = content.get("attributes", {}) if name == "zarr.json" else content
-        return dict(attributes.get("ome", attributes))
     return {}

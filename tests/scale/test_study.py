@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -256,6 +257,40 @@ def test_small_images_are_one_task_each_with_the_same_results(tmp_path, stack, m
         assert one.labels.any()
         assert (one.labels == other.labels).all()
         assert one.table == other.table
+
+
+class Damaging(Here):
+    """A pool in which what tasks of one kind left of one image is damaged as soon as they end."""
+
+    def __init__(self, job, step):
+        super().__init__()
+        self._folder, self._step = job.scratch.folder / step, step
+
+    def wait(self):
+        ended = super().wait()
+        if ended.task.call.__name__ == self._step and self._folder.exists():
+            for file in self._folder.iterdir():
+                file.write_bytes(file.read_bytes()[:-3])
+        return ended
+
+
+@pytest.mark.parametrize("step", ["part", "share"])
+def test_damage_that_is_met_between_tasks_fails_one_image_and_is_made_good_by_the_next_run(
+    tmp_path, stack, monkeypatch, step
+):
+    monkeypatch.setattr(study, "SMALL", 0)
+    paths = [write_tiff(tmp_path / f"{name}.ome.tif", stack[:2, :96, :96], "ZYX") for name in "ab"]
+    recipe = recipe_of("ZYX", link=True)
+    jobs, _ = jobs_of(paths, recipe, tmp_path / "out", "cpu", recipe.selection)
+    failed, fine = run(jobs, Damaging(jobs[0], step))
+    assert failed.finished is None
+    assert re.search(rf"a/{step}/.*is gone or damaged; run the same again", str(failed.error))
+    assert fine.error is None
+    again, before = run(jobs, Here())
+    assert (again.error, before.finished.already) == (None, True)
+    mended, other = (result_of(job) for job in jobs)
+    assert mended.labels.any()
+    assert (mended.labels == other.labels).all()
 
 
 def test_a_small_image_that_fails_does_not_stop_the_others(tmp_path, stack):

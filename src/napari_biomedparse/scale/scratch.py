@@ -17,6 +17,10 @@ from napari_biomedparse.io.reading import need
 Arrays = dict[str, NDArray[Any]]
 
 
+class ScratchError(RuntimeError):
+    """What was computed on the way is gone or damaged; the message says what to do."""
+
+
 @dataclass(frozen=True)
 class Scratch:
     """Named arrays of a step, each set in a compressed file with a checksum.
@@ -48,21 +52,24 @@ class Scratch:
 
         Raises
         ------
-        KeyError
+        ScratchError
             If they are not there or damaged.
         """
+        file, codec = self._file(step, key), self._codec
         try:
-            content = self._codec.decode(self._file(step, key).read_bytes())
+            content = codec.decode(file.read_bytes())
             with np.load(io.BytesIO(content), allow_pickle=False) as found:
                 return dict(found)
         except (OSError, RuntimeError, ValueError) as error:
-            raise KeyError(f"{step} {key}") from error
+            raise ScratchError(
+                f"{file}, computed on the way, is gone or damaged; run the same again: it is computed anew."
+            ) from error
 
     def find(self, step: str, key: str) -> Arrays | None:
         """Return arrays that were kept, or None."""
         try:
             return self.get(step, key)
-        except KeyError:
+        except ScratchError:
             return None
 
     def has(self, step: str, key: str) -> bool:

@@ -198,7 +198,8 @@ def going(jobs: Sequence[Job], pool: Pool) -> Generator[Progress, None, list[Out
                 image.ready = next(image.steps)
         except StopIteration as end:
             finish(number, Outcome(image.job, end.value))
-        except (ValueError, OSError) as error:
+        except Exception as error:
+            # Between tasks, too, what one image raises is about that image only.
             fail(number, error)
 
     def fail(number: int, error: Exception) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from napari_biomedparse.io.names import names_of, stem
 from napari_biomedparse.io.opened import OpenedImage, open_image, scenes
 from napari_biomedparse.ontology import Scale, scale_of
 from napari_biomedparse.scale.grid import BLOCK_BYTES
-from napari_biomedparse.scale.job import Job
+from napari_biomedparse.scale.job import Job, sha256_at
 from napari_biomedparse.scale.study import StudyError
 from napari_biomedparse.weights import locate
 
@@ -40,8 +39,7 @@ def with_weights(recipe: Recipe) -> Recipe:
     CheckpointError
         If there is no such model.
     """
-    with Path(locate(recipe.model)).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_at(Path(locate(recipe.model)))
     if recipe.weights and recipe.weights != digest:
         raise StudyError(f"{recipe.model} is not the model of the recipe: its SHA-256 is another one.")
     return replace(recipe, weights=digest)

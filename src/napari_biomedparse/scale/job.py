@@ -13,9 +13,11 @@ from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.io.label_store import about_labels, is_finished
 from napari_biomedparse.io.opened import OpenedImage, open_image
+from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.scale.grid import BLOCK_BYTES, Block, Grid
 from napari_biomedparse.scale.scratch import Scratch
 from napari_biomedparse.weights import locate
+from napari_biomedparse.weights.files import sha256_of
 
 # Encodings are not asked again once a block is done; what lasts are those of an overview.
 CACHE_BYTES = 1 << 28
@@ -30,7 +32,8 @@ class Job:
     path, scene
         The image, as :func:`~napari_biomedparse.io.opened.open_image` takes them.
     recipe
-        The question. The workers find its model under the name or path it gives.
+        The question. The workers find its model under the name or path it gives, and refuse one that has not the
+        SHA-256 it gives, if it does.
     device
         As for :class:`~napari_biomedparse.Predictor`; with several GPUs on a machine each worker gets one of them.
     folder
@@ -114,8 +117,14 @@ class Job:
 
     @property
     def predictor(self) -> Predictor:
-        """The model, loaded once in each process."""
-        return _predictor(self.recipe.model, pinned(self.device))
+        """The model, loaded once in each process.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such model here, or another one than the recipe's.
+        """
+        return _predictor(self.recipe.model, self.recipe.weights, pinned(self.device))
 
     @cached_property
     def stack(self) -> Stack:
@@ -140,6 +149,11 @@ def forget() -> None:
     """Let go of the images and the model that this process has opened, for it goes on with something else."""
     _opened.cache_clear()
     _predictor.cache_clear()
+
+
+def sha256_at(path: Path) -> str:
+    """Return the SHA-256 of a file of weights, in hexadecimal digits; read once in each process while it stays so."""
+    return _sha256(path, _stamp(path))
 
 
 def key_of(place: Place, block: Block | None = None) -> str:
@@ -191,6 +205,18 @@ def _opened(path: Path, scene: str | None, stamp: Sequence[int]) -> OpenedImage:
     return open_image(path, scene)
 
 
+@lru_cache(maxsize=8)
+def _sha256(path: Path, stamp: Sequence[int]) -> str:  # noqa: ARG001
+    return sha256_of(path)
+
+
 @lru_cache(maxsize=1)
-def _predictor(model: str, device: str) -> Predictor:
-    return Predictor.from_pretrained(locate(model), device, cache_bytes=CACHE_BYTES)
+def _predictor(model: str, weights: str, device: str) -> Predictor:
+    path = Path(locate(model))
+    # Refusals are not kept, but every task of a run comes here: what was read of gigabytes has to be.
+    if weights and path.is_file() and sha256_at(path) != weights:
+        raise CheckpointError(
+            f"{path} is not the model that the run began with: its SHA-256 is another one. Copy the same file to every "
+            "machine, and run the same again."
+        )
+    return Predictor.from_pretrained(path, device, cache_bytes=CACHE_BYTES)

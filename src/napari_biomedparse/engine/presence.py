@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
+from napari_biomedparse.engine.mask_sums import LooksSums
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.ontology import Distributions, RecognitionTable, find_modality
 
@@ -17,8 +18,7 @@ Statistics = tuple[float, float, float, float]
 def mask_statistics(probability: NDArray[np.float32], rgb: NDArray[np.uint8]) -> Statistics:
     """Return the means of probability, red, green and blue inside a mask, each of 0-255 over 256.
 
-    Inside is where the probability times 255 is at least 128, as published; all are 0 where nothing is. Where the
-    largest lies between 127 and 128, the released code divides by zero: that counts as nothing here.
+    All are 0 where nothing is; see :class:`~.mask_sums.LooksSums`.
 
     Parameters
     ----------
@@ -27,12 +27,7 @@ def mask_statistics(probability: NDArray[np.float32], rgb: NDArray[np.uint8]) ->
     rgb
         uint8 (H, W, 3), at the same size.
     """
-    scaled = probability.astype(np.float64) * 255
-    inside = scaled >= 128
-    if not inside.any():
-        return 0.0, 0.0, 0.0, 0.0
-    red, green, blue = rgb[inside].mean(axis=0, dtype=np.float64)
-    return float(scaled[inside].mean()) / 256, float(red) / 256, float(green) / 256, float(blue) / 256
+    return LooksSums.of(probability, rgb).statistics
 
 
 def presence(mask: ObjectMask, rgb: NDArray[np.uint8], distributions: Distributions | None) -> float | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.boxes import Box, box_objects
 from napari_biomedparse.engine.instances import split_instances
+from napari_biomedparse.engine.mask_sums import OverlapSums, SureSums
 from napari_biomedparse.ontology import BiomedicalObject, find_object
 
 # Overlap over union above which two masks count as the same.
@@ -18,8 +19,7 @@ SAME = 0.9
 
 def overlap(found: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return overlap over union of two masks, 0 where either is empty."""
-    both, one, two = (int(np.count_nonzero(mask)) for mask in (found & other, found, other))
-    return both / (one + two - both) if both else 0.0
+    return OverlapSums.of(found, other).overlap
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ class ObjectMask:
     @cached_property
     def confidence(self) -> float:
         """Mean probability of the pixels at 0.5 or more; the largest probability where there are none."""
-        inside = self.probability[self.probability >= 0.5]
-        return float(inside.mean(dtype=np.float64)) if inside.size else float(self.probability.max())
+        return SureSums.of(self.probability).confidence
 
     def mask(self, threshold: float = 0.5) -> NDArray[np.bool_]:
         """Return the pixels whose probability is above ``threshold``, bool (H, W).

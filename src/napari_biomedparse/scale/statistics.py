@@ -2,90 +2,72 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.instances import Typical, has_cores, radii, typical_radius
 from napari_biomedparse.engine.kept import KeptMask, step_of
-from napari_biomedparse.engine.presence import Statistics, best_presence
+from napari_biomedparse.engine.mask_sums import LooksSums, OverlapSums, SureSums
+from napari_biomedparse.engine.presence import best_presence
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.ontology import RecognitionTable
 
 
-@dataclass(frozen=True)
-class MaskSums:
+class MaskSums(NamedTuple):
     """Sums over the pixels of a prompt's mask.
 
     Attributes
     ----------
-    inside, probability
-        Pixels of 0.5 or more and the sum of their probabilities.
-    highest
-        Largest probability.
-    shown, red, green, blue, scaled
-        Pixels whose probability times 255 is at least 128, and over these the sums of the picture's colours and of the
-        probabilities times 255.
-    same, mask, nonsense
-        Pixels above 0.5 in the mask and in that of words naming nothing, and in each.
+    sure
+        For its confidence.
+    looks
+        For the presence test.
+    common
+        For its overlap with what words naming nothing give, both above 0.5.
     """
 
-    inside: float
-    probability: float
-    highest: float
-    shown: float
-    red: float
-    green: float
-    blue: float
-    scaled: float
-    same: float
-    mask: float
-    nonsense: float
+    sure: SureSums
+    looks: LooksSums
+    common: OverlapSums
 
     @classmethod
     def of(cls, mask: ObjectMask, rgb: NDArray[np.uint8]) -> MaskSums:
         """Return the sums over a mask and the picture it was found on, uint8 (H, W, 3)."""
-        p = mask.probability
-        inside = p >= 0.5
-        scaled = p.astype(np.float64) * 255
-        shown = scaled >= 128
-        above = p > 0.5
+        above = mask.mask()
         other = np.zeros_like(above) if mask.nonsense is None else mask.nonsense
-        colours = rgb[shown].sum(axis=0, dtype=np.float64)
-        numbers = (
-            *(inside.sum(), p[inside].sum(dtype=np.float64), p.max(initial=0)),
-            *(shown.sum(), *colours, scaled[shown].sum()),
-            *((above & other).sum(), above.sum(), other.sum()),
-        )
-        return cls(*map(float, numbers))
+        return cls(SureSums.of(mask.probability), LooksSums.of(mask.probability, rgb), OverlapSums.of(above, other))
 
     @classmethod
     def total(cls, rows: NDArray[np.float64]) -> MaskSums:
-        """Return the sums over several blocks, float64 (blocks, 11) in the attributes' order."""
+        """Return the sums over several blocks, float64 (blocks, 11), a :attr:`row` each."""
         summed = rows.sum(axis=0)
-        summed[2] = rows[:, 2].max()
-        return cls(*map(float, summed))
+        highest = SureSums._fields.index("highest")
+        summed[highest] = rows[:, highest].max()
+        numbers = summed.tolist()
+        return cls(SureSums(*numbers[:3]), LooksSums(*numbers[3:8]), OverlapSums(*numbers[8:]))
+
+    @property
+    def row(self) -> list[float]:
+        """All numbers, in their order."""
+        return list(map(float, itertools.chain(*self)))
 
     @property
     def confidence(self) -> float:
         """As :attr:`ObjectMask.confidence`."""
-        return self.probability / self.inside if self.inside else self.highest
+        return self.sure.confidence
 
     @property
     def control(self) -> float:
         """As :attr:`ObjectMask.control`."""
-        return self.same / (self.mask + self.nonsense - self.same) if self.same else 0.0
+        return self.common.overlap
 
     def presence(self, prompt: str, table: RecognitionTable, modality: str | None) -> float | None:
         """Return the p-value of the presence test, None where it is not known."""
-        means = (self.scaled, self.red, self.green, self.blue)
-        values: Statistics = (0.0, 0.0, 0.0, 0.0)
-        if self.shown:
-            scaled, red, green, blue = (value / self.shown / 256 for value in means)
-            values = scaled, red, green, blue
-        return None if modality is None else best_presence(values, table, modality, prompt)
+        return None if modality is None else best_presence(self.looks.statistics, table, modality, prompt)
 
 
 def typical_of(kept: KeptMask, threshold: float) -> tuple[NDArray[np.float64], bool]:

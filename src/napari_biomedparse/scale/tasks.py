@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import dask
 import numpy as np
@@ -90,7 +90,7 @@ def looking(job: Job, place: Place, block: Block) -> Iterator[Step]:
         arrays[f"levels{n}"] = kept.spread(kept.levels)
         if kept.cores is not None:
             arrays[f"cores{n}"] = kept.spread(kept.cores)
-        sums.append(astuple(MaskSums.of(mask, seen.rgb)))
+        sums.append(MaskSums.of(mask, seen.rgb).row)
         if job.recipe.paint.instances and not job.whole:
             sizes, learned = typical_of(kept, job.recipe.paint.threshold_of(mask.prompt))
             arrays |= {f"radii{n}": sizes, f"learned{n}": np.array(learned)}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from napari_biomedparse.engine.processor import usable_cores
 from napari_biomedparse.io.reading import need
 from napari_biomedparse.scale.image import Task
 from napari_biomedparse.scale.study import Done, StoppedError, StudyError
@@ -88,7 +89,7 @@ def local_workers(count: int) -> Iterator[Workers]:
     distributed = need("distributed", "Running with workers", "batch")
     import dask
 
-    threads = str(max(1, _cores() // count))
+    threads = str(max(1, usable_cores() // count))
     given = {name: os.environ.get(name, threads) for name in _THREADS}
     settings = {
         "distributed.nanny.pre-spawn-environ": given,
@@ -134,7 +135,3 @@ def workers_of(address: str, stopped: Callable[[], bool] = lambda: False) -> Ite
 
 def _gone() -> StudyError:
     return StudyError("The scheduler is gone. What was done is kept: start it, and run the same again to go on.")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from napari_biomedparse.engine.processor import usable_cores
 from napari_biomedparse.training.triples import Batch, TripleSampler
 
 # Batches that each process holds ready.
@@ -74,5 +75,4 @@ def batches(
 
 def _cores() -> int:
     """Return the processor cores that one of the processes started by ``torchrun`` on this machine may use."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

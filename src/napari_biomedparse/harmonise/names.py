@@ -11,7 +11,15 @@ from typing import Literal
 
 from rapidfuzz import fuzz, process
 
-from napari_biomedparse.ontology import BiomedicalObject, all_objects, find_modality, find_object, normalise, occurs_in
+from napari_biomedparse.ontology import (
+    BiomedicalObject,
+    all_families,
+    all_objects,
+    find_modality,
+    find_object,
+    normalise,
+    occurs_in,
+)
 
 How = Literal["name", "spelling", "site", "elsewhere", "similar", "background", "nothing", "language model"]
 
@@ -48,6 +56,8 @@ TURNS = FIRST | frozenset(
 )
 # Sites with so many organs that "tumor" or "cyst" alone does not tell whose it is.
 REGIONS = frozenset(["abdomen", "pelvis", "chest", "thorax", "head", "neck", "body", "whole body", "tissue"])
+# Sites that stand for any: there, full names of organs and tissues mean what they mean at their own.
+ANYWHERE = frozenset(["body", "whole body", "tissue"])
 # Similarity from which a name is proposed at all.
 SIMILAR = 0.7
 
@@ -72,9 +82,9 @@ class Proposal:
         The object of the ontology, or None.
     how
         ``"name"``: one of its names. ``"spelling"``: one, but for order, abbreviation and what does not matter.
-        ``"site"``: one, with the source's site before it. ``"elsewhere"``: one, but of an object of another site, or
-        one of several. ``"similar"``: like one. ``"background"``: no object. ``"nothing"``: none is like it.
-        ``"language model"``: a language model says so.
+        ``"site"``: one, with the source's site before it. ``"elsewhere"``: one, but of an object of another site or
+        modality, or one of several, or an adjective. ``"similar"``: like one. ``"background"``: no object.
+        ``"nothing"``: none is like it. ``"language model"``: a language model says so.
     score
         How sure that is, 0 to 1.
     """
@@ -90,11 +100,10 @@ def propose(label: str, place: Place) -> Proposal:
     words = _words(label)
     if words in NOTHING:
         return Proposal(label, None, "background", 1.0)
-    doubtful, kind = None, find_modality(place.modality)
+    doubtful = None
     for spelling, how, score in _spellings(label, words, place):
         found = find_object(spelling, place.modality, place.site)
-        shown = found is not None and (kind is None or occurs_in(found, kind))
-        if found and (shown if how == "site" else _is_here(found, spelling, place)):
+        if found and _shows(place, found) and (how == "site" or _is_here(found, spelling, place)):
             return Proposal(label, found, how, score)
         doubtful = doubtful or found or find_object(spelling)
     if doubtful:
@@ -123,20 +132,38 @@ def _spellings(label: str, words: str, place: Place) -> Iterator[tuple[str, How,
     sided = _sides_first(words)
     if sided != words:
         yield sided, "spelling", 0.95
-    yield f"{place.site} {words}", "site", 0.9
+    if words not in _adjectives():
+        yield f"{place.site} {words}", "site", 0.9
+
+
+def _shows(place: Place, entry: BiomedicalObject) -> bool:
+    kind = find_modality(place.modality)
+    return kind is None or occurs_in(entry, kind)
 
 
 def _is_here(entry: BiomedicalObject, spelling: str, place: Place) -> bool:
-    """Return whether a word means an object in a place for sure; full names of one object always do."""
+    """Return whether a word means an object in a place for sure.
+
+    It does where the object occurs. Elsewhere, what is wrong there has another name or is another object, as a hematoma
+    of the abdomen is no hemorrhage of the brain; but organs keep their name, and so does what names its site itself.
+    """
     word = normalise(spelling)
+    if word in _adjectives():
+        return False
     several = len(_meanings().get(word, ())) > 1
     if several and place.site.lower() in REGIONS:
         return False
-    # "Polyp" of "colon polyp", and "cervical", are other objects' words elsewhere.
-    part = set(word.split()) < set(normalise(entry.name).split()) or word in map(normalise, entry.adjectives)
-    if (several or part or len(word) <= 3) and entry.sites:
-        return any(_same_site(place.site, known) for known in entry.sites)
-    return True
+    if not entry.sites or any(_same_site(place.site, known) for known in entry.sites):
+        return True
+    # "Polyp" of "colon polyp" is another object's word elsewhere.
+    if several or set(word.split()) < set(normalise(entry.name).split()) or len(word) <= 3:
+        return False
+    # What a cell is called does not depend on where it lies.
+    if entry.scale in ("cell", "organelle") or set(word.split()) & {normalise(site) for site in entry.sites}:
+        return True
+    main = word in map(normalise, (entry.name, *entry.plurals))
+    sector = _sectors().get(entry.group)
+    return sector != "abnormality" and (normalise(place.site) in ANYWHERE or (sector == "organ" and main))
 
 
 def _same_site(site: str, known: str) -> bool:
@@ -146,8 +173,7 @@ def _same_site(site: str, known: str) -> bool:
 
 def _similar(label: str, words: str, place: Place) -> Proposal:
     wanted = _sides_first(words)
-    kind = find_modality(place.modality)
-    names = {name: entry for name, entry in _names().items() if kind is None or occurs_in(entry, kind)}
+    names = {name: entry for name, entry in _names().items() if _shows(place, entry)}
     for name, score, _ in process.extract(wanted, list(names), scorer=fuzz.ratio, limit=5, score_cutoff=SIMILAR * 100):
         if TURNS & set(_words(name).split()) == TURNS & set(wanted.split()) and _is_here(names[name], name, place):
             return Proposal(label, names[name], "similar", round(score / 100, 2))
@@ -170,6 +196,17 @@ def _sides_first(words: str) -> str:
 @lru_cache(maxsize=1)
 def _names() -> Mapping[str, BiomedicalObject]:
     return {normalise(name): entry for entry in all_objects() for name in entry.names}
+
+
+@lru_cache(maxsize=1)
+def _adjectives() -> frozenset[str]:
+    """Return the words that belong to an object and name none: "neoplastic" may be a cell or a region."""
+    return frozenset(normalise(word) for entry in all_objects() for word in entry.adjectives) - _names().keys()
+
+
+@lru_cache(maxsize=1)
+def _sectors() -> Mapping[str, str]:
+    return {family.name: family.sector for family in all_families()}
 
 
 @lru_cache(maxsize=1)

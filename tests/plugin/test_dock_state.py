@@ -132,6 +132,16 @@ def test_the_estimate_follows_shapes_and_sliders(viewer, dock, qtbot, cells):
     qtbot.waitUntil(lambda: "1 plane of 51 x 41" in estimate.text(), timeout=5000)
 
 
+def test_the_estimate_follows_the_model_whose_input_decides_the_level(viewer, dock, rng):
+    fine = rng.integers(0, 255, (2048, 2048), np.uint8)
+    viewer.add_image([fine[:: 1 << n, :: 1 << n] for n in range(5)], multiscale=True)
+    dock.chips.set_prompts(["liver"])
+    estimate, model = find(dock, QLabel, "estimate"), find(dock, QComboBox, "model")
+    for name, side in (("mini", 256), ("biomedparse-v1", 1024)):
+        model.setCurrentIndex(model.findData(name))
+        assert f"1 plane of {side} x {side}" in estimate.text()
+
+
 def test_a_long_name_does_not_widen_the_dock(viewer, dock, qtbot, cells):
     cells.name = "experiment_20231105_HeLa_DAPI_GFP_60x_series01_position003"
     inner = find(dock, QPushButton, "cancel").parentWidget()

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_biomedparse.model.biomedparse import BiomedParse
-from napari_biomedparse.model.config import ModelConfig, preset
+from napari_biomedparse.model.config import CONFIG_KEY, ModelConfig, preset
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.model.published import MARK, from_published, is_unused
 from napari_biomedparse.model.without_values import without_values
@@ -33,8 +33,6 @@ __all__ = [
     "save_model",
     "save_tensors",
 ]
-
-CONFIG_KEY = "napari_biomedparse.config"
 
 # Types that weights can be stored in.
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -10,6 +10,9 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+# Key of the configuration in the head of a file of weights.
+CONFIG_KEY = "napari_biomedparse.config"
+
 
 @dataclass(frozen=True)
 class ImageEncoderConfig:

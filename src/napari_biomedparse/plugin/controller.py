@@ -119,7 +119,7 @@ class Controller:
         ValueError
             If there is nothing to parse.
         """
-        stack = stack_of(self._viewer, layer, prompts, choices)
+        stack = stack_of(self._viewer, layer, prompts, choices, self._session.model)
         stack.places()
         # Words are asked for, so they are answered; what recognition comes up with has to look like it.
         paint = replace(self.paint, presence=0.0 if prompts else LIMIT, thresholds={})
@@ -136,7 +136,8 @@ class Controller:
         ValueError
             If there is nothing to parse.
         """
-        return "" if layer is None else self._pace.plan(stack_of(self._viewer, layer, prompts, choices))
+        model = self._session.model
+        return "" if layer is None else self._pace.plan(stack_of(self._viewer, layer, prompts, choices, model))
 
     def again(self, layer: Image, recipe: Recipe, beside: tuple[Image, ...] = ()) -> None:
         """Run a recipe anew, on an image that has its axes or, together with layers beside it, its channels."""

@@ -269,6 +269,7 @@ class ParseDock(QWidget):
         self._session.use(name, self.models.device_name)
         self.modality.offer(name)
         self.chips.set_vocabulary(published_vocabulary() if name == "biomedparse-v1" else None)
+        self.estimate.refresh()
 
     def _change_image(self) -> None:
         self.reading.follow(self.image.layer)

@@ -12,7 +12,6 @@ import numpy as np
 from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.selection import COLOURS, Place
 from napari_biomedparse.engine.stack import Stack
-from napari_biomedparse.ontology import Scale, scale_of
 from napari_biomedparse.plugin.mixing import in_order, mixed_stack
 from napari_biomedparse.plugin.selecting import Choices, index_on, levels_of, position_of, select
 from napari_biomedparse.plugin.worker import Work
@@ -21,20 +20,27 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-# Side of the input of the networks there are; it only decides the level of a pyramid that organs are looked for on.
-INPUT = 512
 
-
-def stack_of(viewer: ViewerModel, layer: Image, prompts: Sequence[str], choices: Choices) -> Stack:
+def stack_of(viewer: ViewerModel, layer: Image, prompts: Sequence[str], choices: Choices, model: str = "mini") -> Stack:
     """Return what is to be parsed for some prompts, or for everything known where there is none.
+
+    Parameters
+    ----------
+    viewer, layer
+        What is shown, and the image.
+    prompts
+        What is looked for.
+    choices
+        What the user chose.
+    model
+        Name or path of the model that is asked: it decides the level of a pyramid.
 
     Raises
     ------
     ValueError
         If there is nothing to parse.
     """
-    scales: list[Scale] = [scale_of(prompt) for prompt in prompts] or ["organ", "cell"]
-    selection = select(viewer, layer, choices, scales, INPUT)
+    selection = select(viewer, layer, choices, prompts, model)
     layers = in_order(viewer, layer, choices.beside)
     if len(layers) > 1:
         return mixed_stack(layers, layer, selection, choices.window)

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.axes import Axes, read_axes
 from napari_biomedparse.engine.channels import Channel
+from napari_biomedparse.engine.level import level_for
 from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.selection import Outline, Region, Selection
-from napari_biomedparse.engine.stack import choose_level
-from napari_biomedparse.ontology import Scale
 from napari_biomedparse.plugin.world import data_to_world, pixel_sizes, world_to_data
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def axes_of(layer: Image) -> Axes:
     return read_axes(levels_of(layer)[0].shape[: layer.ndim], layer.axis_labels)
 
 
-def select(viewer: ViewerModel, layer: Image, choices: Choices, scales: Sequence[Scale], input_size: int) -> Selection:
+def select(viewer: ViewerModel, layer: Image, choices: Choices, prompts: Sequence[str], model: str) -> Selection:
     """Return what of a layer is to be parsed.
 
     Parameters
@@ -96,10 +95,10 @@ def select(viewer: ViewerModel, layer: Image, choices: Choices, scales: Sequence
         The image.
     choices
         What the user chose.
-    scales
-        Of the objects that are looked for; together with ``input_size``, the network's, they decide the level.
-    input_size
-        Side of the network's input in pixels.
+    prompts
+        What is looked for; everything if there is none.
+    model
+        Name or path of the model that is asked; together with the prompts it decides the level.
 
     Raises
     ------
@@ -125,7 +124,6 @@ def select(viewer: ViewerModel, layer: Image, choices: Choices, scales: Sequence
         else:
             raise ImageError(f"{layer.name} has no plane at this position of the sliders; move them into the image.")
     planes = [_plane_shape(level.shape, axes, rows, columns) for level in levels]
-    level = choose_level(planes, scales, input_size, _micrometres(layer, axes, rows))
     outlines: tuple[Outline, ...] = ()
     region: Region | None = None
     if choices.scope == "visible":
@@ -136,6 +134,7 @@ def select(viewer: ViewerModel, layer: Image, choices: Choices, scales: Sequence
         top, left = np.floor(corners.min(axis=0)).astype(int)
         bottom, right = np.ceil(corners.max(axis=0)).astype(int) + 1
         region = int(top), int(left), int(bottom), int(right)
+    level = level_for(planes, prompts, model, _micrometres(layer, axes, rows), _share(region, planes[0]))
     if level:
         for letter, index in at.items():
             axis = axes.order.index(letter)
@@ -159,6 +158,15 @@ def select(viewer: ViewerModel, layer: Image, choices: Choices, scales: Sequence
 
 def _plane_shape(shape: Sequence[int], axes: Axes, rows: str, columns: str) -> tuple[int, int]:
     return int(shape[axes.order.index(rows)]), int(shape[axes.order.index(columns)])
+
+
+def _share(region: Region | None, plane: tuple[int, int]) -> float:
+    """Return how long a part of a plane is, of the plane's longer side; 1 for one that lies outside."""
+    if region is None:
+        return 1.0
+    top, left, bottom, right = region
+    sides = min(bottom, plane[0]) - max(top, 0), min(right, plane[1]) - max(left, 0)
+    return max(sides) / max(plane) if min(sides) > 0 else 1.0
 
 
 def _scaled(region: Region, share: tuple[float, float]) -> Region:

@@ -10,14 +10,14 @@ import numpy as np
 
 from napari_biomedparse.engine.channels import Channel
 from napari_biomedparse.engine.hounsfield import advice, lowest, window_at
+from napari_biomedparse.engine.level import level_for
 from napari_biomedparse.engine.preprocess import ImageError
 from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
-from napari_biomedparse.engine.stack import Stack, choose_level
+from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.engine.units import UNITS, short_unit
 from napari_biomedparse.io.names import names_of, stem
 from napari_biomedparse.io.opened import OpenedImage, open_image, scenes
-from napari_biomedparse.ontology import Scale, scale_of
 from napari_biomedparse.scale.grid import BLOCK_BYTES
 from napari_biomedparse.scale.job import Job, sha256_at
 from napari_biomedparse.scale.study import StudyError
@@ -25,8 +25,6 @@ from napari_biomedparse.weights import locate
 
 # Pixels of the largest plane that is looked at to learn whether it is in Hounsfield units.
 PEEKED = 1 << 26
-# Side of the largest network's input; it only decides the level of a pyramid that organs are looked for on.
-INPUT = 512
 
 
 def with_weights(recipe: Recipe) -> Recipe:
@@ -45,7 +43,9 @@ def with_weights(recipe: Recipe) -> Recipe:
     return replace(recipe, weights=digest)
 
 
-def selection_of(image: OpenedImage, prompts: Sequence[str], channels: tuple[Channel, ...] = ()) -> Selection:
+def selection_of(
+    image: OpenedImage, prompts: Sequence[str], model: str, channels: tuple[Channel, ...] = ()
+) -> Selection:
     """Return all planes of an image, on the level of its pyramid that suits what is looked for.
 
     Parameters
@@ -54,6 +54,8 @@ def selection_of(image: OpenedImage, prompts: Sequence[str], channels: tuple[Cha
         The image.
     prompts
         What is looked for; everything if there is none.
+    model
+        Name or path of the model that is asked.
     channels
         Which of several channels, and in which window; the first by default, of an image in colours all.
 
@@ -67,8 +69,7 @@ def selection_of(image: OpenedImage, prompts: Sequence[str], channels: tuple[Cha
     pixel = side * unit.millimetres * 1000 if side and unit else None
     y, x = image.axes.index("Y"), image.axes.index("X")
     shapes = [(int(level.shape[y]), int(level.shape[x])) for level in image.levels]
-    scales: list[Scale] = [scale_of(prompt) for prompt in prompts] or ["organ", "cell"]
-    level = choose_level(shapes, scales, INPUT, pixel)
+    level = level_for(shapes, prompts, model, pixel)
     if not (image.rgb or "C" in image.axes):
         if any(channel.index for channel in channels):
             raise ImageError(f"{image.path} has one channel only; leave out --c, or choose 0.")
@@ -149,7 +150,7 @@ def jobs_of(
                 image = open_image(path, scene)
                 chosen, note = selection, ""
                 if chosen is None:
-                    chosen = selection_of(image, recipe.prompts, recipe.selection.channels)
+                    chosen = selection_of(image, recipe.prompts, recipe.model, recipe.selection.channels)
                     chosen, note = in_window(image, chosen, recipe.modality)
                 pixels = Stack(image.levels, chosen, str(path)).pixels
             except (ValueError, OSError) as error:

@@ -38,6 +38,19 @@ def test_every_object_of_a_modality_gets_a_row_found_or_not(tmp_path):
     assert imread(summary["labels"]).max() == 0
 
 
+def test_the_whole_image_can_be_stretched_as_in_the_published_demo(tmp_path):
+    done = run("recognize", FLUORESCENCE, "--fit", "stretch", "--json", "--output", tmp_path / "a")
+    assert done.exit_code == 0, done.output
+    stretched, kept = json.loads(done.stdout)[0], run("recognize", FLUORESCENCE, "--json", "--output", tmp_path / "b")
+    assert stretched["findings"] != json.loads(kept.stdout)[0]["findings"]
+    for command in (["recognize"], ["segment", "--prompt", "nuclei"]):
+        refused = run(*command, FLUORESCENCE, "--fit", "crop", "--output", tmp_path / "c")
+        assert refused.exit_code == 2
+        assert "fit must be 'pad' or 'stretch', not 'crop'" in refused.stderr
+    done = run("segment", FLUORESCENCE, "--prompt", "nuclei", "--fit", "stretch", "--output", tmp_path / "d")
+    assert done.exit_code == 0, done.output
+
+
 def test_what_is_found_is_labelled_boxed_and_the_modality_guessed(tmp_path):
     arguments = ["recognize", HISTOLOGY, FLUORESCENCE, "--coco", "--overlay", "--output", tmp_path]
     done = run(*arguments, "--json")

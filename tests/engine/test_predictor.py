@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from napari_biomedparse import CheckpointError, ImageError, Predictor, PromptError
 from napari_biomedparse.engine import decode as decode_module
@@ -90,6 +91,30 @@ def test_large_images_are_tiled_without_seams(predictor, fluorescence):
     }
     elsewhere = np.delete(jump, list(borders))
     assert jump[list(borders)].mean() < 1.5 * elsewhere.mean()
+
+
+def test_a_stretched_image_is_seen_whole_by_every_prompt(tiny_config):
+    """As the published demo does, also where an image is larger than the network's input and cells are asked for."""
+    torch.manual_seed(0)
+    model = BiomedParse(replace(tiny_config, cell_fill=True)).eval()
+    pixels = np.random.default_rng(1).integers(0, 255, (150, 130, 3), dtype=np.uint8)
+    size = model.config.input_size
+    words = ["liver", "neoplastic cells", "nucleus"]
+    masks = Predictor(model, "cpu").segment(pixels, words, fit="stretch")
+    square = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
+    for mask in masks:
+        (alone,) = Predictor(model, "cpu").segment(np.asarray(square), [mask.prompt])
+        logits = torch.logit(torch.from_numpy(alone.probability)[None, None])
+        # Both are one bilinear step from the network's own masks.
+        assert mask.probability.mean() == pytest.approx(torch.sigmoid(logits).mean().item(), abs=2e-3)
+    assert len(Predictor(model, "cpu").encode(pixels, "stretch", scales=("cell",)).views["cell"].tiles) == 1
+    assert len(Predictor(model, "cpu").encode(pixels, "pad", scales=("cell",)).views["cell"].tiles) > 1
+
+
+def test_an_object_whose_size_is_measured_is_seen_whole_in_a_stretched_image(predictor, fluorescence):
+    encoded = predictor.encode(fluorescence[0], "stretch", scales=())
+    predictor.segment(encoded, ["nuclei"])
+    assert [len(view.tiles) for view in encoded.views.values()] == [1] * len(encoded.views)
 
 
 def test_steps_can_be_abandoned_and_count_tiles(predictor, fluorescence):

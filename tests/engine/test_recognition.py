@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
 from napari_biomedparse import ObjectMask, Predictor
+from napari_biomedparse.engine.hounsfield import CT_WINDOWS
 from napari_biomedparse.engine.presence import mask_statistics, presence
 from napari_biomedparse.engine.recognition import Recognition, guess_modality, is_coloured, judge, share_pixels
+from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.ontology import ModalityError, RecognitionTable, meta_objects
 
 PUBLISHED = RecognitionTable.published()
@@ -64,6 +66,27 @@ def test_distributions_are_found_by_another_name_of_the_object():
     assert table.distributions("Slides", "odd") == pairs
     for modality, name in (("Slides", "vessel"), ("Slides", "liver"), ("Slides", "warp core"), ("CT", "nuclei")):
         assert table.distributions(modality, name) is None
+
+
+@pytest.mark.parametrize("modality", ["CT-Abdomen", "ct-abdomen"])
+@pytest.mark.parametrize("name", ["bladder", "Bladder", "urinary bladder", "liver (non abdomen window)"])
+def test_distributions_are_found_whatever_the_case_and_without_a_list(modality, name):
+    assert PUBLISHED.distributions(modality, name) is not None
+
+
+def test_a_ct_is_shown_in_the_window_of_the_modality_that_is_meant(tiny_config, rng):
+    predictor = Predictor(BiomedParse(tiny_config).eval(), "cpu", table=PUBLISHED)
+    scan = rng.normal(-700, 200, (40, 40)).astype(np.float32)
+    scan[0, 0] = -1000
+    whole = predictor.recognize(scan, "CT-Chest").findings
+    begun = predictor.recognize(scan, "ct-ch").findings
+    assert [finding.p_value for finding in whole] == pytest.approx([finding.p_value for finding in begun])
+    other = predictor.recognize(scan, "CT-Chest", intensity=CT_WINDOWS["abdomen"]).findings
+    assert [finding.p_value for finding in whole] != pytest.approx([finding.p_value for finding in other])
+    said = [predictor.segment(scan, ["nodule"], modality=name)[0].probability for name in ("CT-Chest", "ct-ch")]
+    assert said[0] == pytest.approx(said[1], abs=1e-4)
+    elsewhere = predictor.segment(scan, ["nodule"], modality="CT-Abdomen")[0].probability
+    assert said[0] != pytest.approx(elsewhere, abs=1e-4)
 
 
 def test_statistics_are_means_inside_the_mask(rng):

@@ -11,7 +11,7 @@ from napari_biomedparse.batch.outputs import Outputs
 from napari_biomedparse.engine.hounsfield import advice, intensity_for, lowest
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.predictor import Predictor
-from napari_biomedparse.engine.preprocess import Intensity
+from napari_biomedparse.engine.preprocess import Fit, Intensity
 from napari_biomedparse.engine.recognition import Finding
 from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.read import PlaneIndex, read_picture
@@ -43,6 +43,8 @@ class RecognitionJob:
         Of the cells, in pixels; measured if None.
     intensity
         How values become 0-255.
+    fit
+        How images fill the network's square.
     """
 
     outputs: Outputs
@@ -52,6 +54,7 @@ class RecognitionJob:
     plane: PlaneIndex
     diameter: float | None = None
     intensity: Intensity = "auto"
+    fit: Fit = "pad"
 
 
 def recognize_file(
@@ -73,7 +76,7 @@ def recognize_file(
     """
     picture = read_picture(image, job.plane)
     intensity = intensity_for(picture.pixels, job.intensity, job.modality)
-    encoded = predictor.encode(picture.pixels, intensity=intensity, scales=(), diameter=job.diameter)
+    encoded = predictor.encode(picture.pixels, job.fit, intensity, (), job.diameter)
     recognition = predictor.recognize(encoded, job.modality, job.limit)
     labels = recognition.labels()
     masks = [finding.mask for finding in recognition.found]

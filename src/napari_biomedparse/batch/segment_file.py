@@ -14,7 +14,7 @@ from napari_biomedparse.engine.ask import Step
 from napari_biomedparse.engine.hounsfield import advice, intensity_for, lowest
 from napari_biomedparse.engine.labels import LabelImage, compose_labels
 from napari_biomedparse.engine.predictor import Predictor
-from napari_biomedparse.engine.preprocess import Intensity
+from napari_biomedparse.engine.preprocess import Fit, Intensity
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.read import PlaneIndex, read_picture
@@ -33,6 +33,7 @@ class Job:
     modality: str | None = None
     diameter: float | None = None
     intensity: Intensity = "auto"
+    fit: Fit = "pad"
 
 
 def segment_file(
@@ -58,8 +59,9 @@ def segment_file(
         If the file cannot be read or the results cannot be written.
     """
     picture = read_picture(image, job.plane)
-    intensity = intensity_for(picture.pixels, job.intensity, job.modality)
-    encoded = predictor.encode(picture.pixels, intensity=intensity, scales=(), diameter=job.diameter)
+    kind = predictor.table.meant(job.modality) if job.modality else None
+    intensity = intensity_for(picture.pixels, job.intensity, kind)
+    encoded = predictor.encode(picture.pixels, job.fit, intensity, (), job.diameter)
     steps = predictor.steps(encoded, job.prompts, modality=job.modality)
     while True:
         try:

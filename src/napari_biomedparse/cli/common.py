@@ -15,6 +15,13 @@ import typer
 Model = Annotated[str, typer.Option(help="A preset's name or the path of a checkpoint.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="float32, or where the device has units for it bfloat16, tf32, float16.")]
+Fit = Annotated[
+    str,
+    typer.Option(
+        help="How an image fills the network's square: pad keeps its shape and shows cells in tiles, stretch takes the "
+        "whole image for everything, as the published demo."
+    ),
+]
 Diameter = Annotated[
     float | None,
     typer.Option(min=1, help="Diameter of the cells in pixels, if the model uses it; measured by default."),

@@ -13,6 +13,7 @@ from napari_biomedparse.cli.common import (
     Channel,
     Device,
     Diameter,
+    Fit,
     Model,
     Overwrite,
     Precision,
@@ -34,6 +35,7 @@ def recognize(
     ] = None,
     diameter: Diameter = None,
     window: Window = None,
+    fit: Fit = "pad",
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "float32",
@@ -54,9 +56,10 @@ def recognize(
         from napari_biomedparse.batch.recognize_file import RecognitionJob, recognize_file
         from napari_biomedparse.engine.hounsfield import named_intensity
         from napari_biomedparse.engine.predictor import Predictor
+        from napari_biomedparse.engine.preprocess import check_fit
         from napari_biomedparse.io.read import PlaneIndex
 
-        shown = named_intensity(window)
+        shown, fitted = named_intensity(window), check_fit(fit)
         outputs = Outputs(output, overlay, coco, findings=True, scene=scene)
         outputs.check(images, overwrite)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
@@ -64,7 +67,7 @@ def recognize(
             modality = predictor.table.modality(modality)
         if meta:
             predictor.check_meta_objects()
-        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z, scene), diameter, shown)
+        job = RecognitionJob(outputs, modality, limit, meta, PlaneIndex(t, c, z, scene), diameter, shown, fitted)
         output.mkdir(parents=True, exist_ok=True)
 
     lists = predictor.table.lists

@@ -13,6 +13,7 @@ from napari_biomedparse.cli.common import (
     Channel,
     Device,
     Diameter,
+    Fit,
     Model,
     Overwrite,
     Precision,
@@ -35,6 +36,7 @@ def segment(
     ] = None,
     diameter: Diameter = None,
     window: Window = None,
+    fit: Fit = "pad",
     model: Model = "mini",
     device: Device = "auto",
     precision: Precision = "float32",
@@ -55,15 +57,16 @@ def segment(
         from napari_biomedparse.batch.segment_file import Job, segment_file
         from napari_biomedparse.engine.hounsfield import named_intensity
         from napari_biomedparse.engine.predictor import Predictor
+        from napari_biomedparse.engine.preprocess import check_fit
         from napari_biomedparse.engine.prompts import check_prompts
         from napari_biomedparse.io.read import PlaneIndex
 
         prompts = list(dict.fromkeys(prompt))
         check_prompts(prompts)
-        shown = named_intensity(window)
+        shown, fitted = named_intensity(window), check_fit(fit)
         outputs = Outputs(output, overlay, coco, scene=scene)
         outputs.check(images, overwrite)
-        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z, scene), modality, diameter, shown)
+        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z, scene), modality, diameter, shown, fitted)
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
         output.mkdir(parents=True, exist_ok=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +19,12 @@ from napari_biomedparse.engine.hounsfield import intensity_for
 from napari_biomedparse.engine.meta_objects import encode_meta_objects, rank_meta_objects
 from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.object_size import zoom_for
-from napari_biomedparse.engine.preprocess import Fit, Intensity, to_rgb
+from napari_biomedparse.engine.preprocess import Fit, Intensity, check_fit, to_rgb
 from napari_biomedparse.engine.presence import presence_in
 from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
 from napari_biomedparse.engine.results import ObjectMask
-from napari_biomedparse.engine.sizing import measure
+from napari_biomedparse.engine.sizing import plan_sized
 from napari_biomedparse.engine.tables import table_of
 from napari_biomedparse.engine.views import EncodedImage, plan_view
 from napari_biomedparse.model.biomedparse import BiomedParse
@@ -132,7 +132,8 @@ class Predictor:
         image
             (H, W) or (H, W, 3) array of any real type.
         fit
-            ``"pad"`` keeps the aspect ratio, ``"stretch"`` fills the network's square.
+            ``"pad"`` keeps the aspect ratio, and shows what is small in tiles, as ``scales`` tells. ``"stretch"`` fills
+            the network's square with the whole image, whatever is looked for, as the published demo does.
         intensity
             How values become 0-255: see :func:`~.preprocess.to_rgb`.
         scales
@@ -147,13 +148,11 @@ class Predictor:
         ImageError
             If the array is not an image.
         ValueError
-            If the diameter is not positive.
+            If the diameter is not positive, or there is no such ``fit``.
         """
         if diameter is not None:
             zoom_for(diameter, self.model.config)
-        if fit not in ("pad", "stretch"):
-            raise ValueError(f"fit must be 'pad' or 'stretch', not {fit!r}.")
-        encoded = EncodedImage(to_rgb(np.asarray(image), intensity), fit, diameter)
+        encoded = EncodedImage(to_rgb(np.asarray(image), intensity), check_fit(fit), diameter)
         for scale in scales:
             view = encoded.view(scale, self.model.config)
             for batch in view.batches:
@@ -221,7 +220,8 @@ class Predictor:
         """
         check_prompts(prompts)
         if not isinstance(image, EncodedImage):
-            image = self.encode(image, fit, intensity_for(image, intensity, modality), (), diameter)
+            kind = self.table.meant(modality) if modality else None
+            image = self.encode(image, fit, intensity_for(image, intensity, kind), (), diameter)
         return self._answer(image, words_for(prompts, modality, self.table), list(prompts), near)
 
     def recognize(
@@ -260,12 +260,13 @@ class Predictor:
         ImageError
             If the array is not an image.
         """
+        if modality is not None:
+            modality = self.table.modality(modality)
         if not isinstance(image, EncodedImage):
             image = self.encode(image, fit, intensity_for(image, intensity, modality), (), diameter)
         scores: dict[str, float] = {}
         if modality is None:
             modality, scores = self.guess(image)
-        modality = self.table.modality(modality)
         masks = self.segment(image, self.table.lists[modality])
         return Recognition(modality, scores, tuple(judge(masks, self.presences(image, masks, modality), limit)))
 
@@ -349,6 +350,7 @@ class Predictor:
         prompts: list[str],
         near: tuple[float, float] | None,
     ) -> Generator[Step, None, list[ObjectMask]]:
+        config = self.model.config
         asked = list(dict.fromkeys(word for prompt in prompts for word in words[prompt]))
         questions = self.questions(asked)
 
@@ -360,25 +362,12 @@ class Predictor:
 
         for question in questions:
             if not question.sized:
-                encoded.view(question.scale, self.model.config)
+                encoded.view(question.scale, config)
             elif question.view not in encoded.views:
-                yield from self._plan_sized(encoded, question, nothing)
+                expected = len(plan_view(encoded.shape, config.cell_zoom, config).tiles)
+                for _ in plan_sized(self.encoder, encoded, question.view, question.sized):
+                    yield Step(0, expected, nothing)
         return united((yield from ask(self.encoder, encoded, questions, near, united)))
-
-    def _plan_sized(
-        self, encoded: EncodedImage, question: Question, nothing: Callable[[], list[ObjectMask]]
-    ) -> Generator[Step, None, None]:
-        """Plan the view of objects that are shown in a size of their own."""
-        config = self.model.config
-        expected = len(plan_view(encoded.shape, config.cell_zoom, config).tiles)
-        measuring = measure(self.encoder, encoded, question.sized)
-        while True:
-            try:
-                next(measuring)
-            except StopIteration as end:
-                encoded.views[question.view] = plan_view(encoded.shape, zoom_for(end.value, config), config)
-                return
-            yield Step(0, expected, nothing)
 
     def sized(self, prompts: Sequence[str], modality: str | None = None) -> str | None:
         """Return the name of what is asked for whose size decides how an image is shown; None if that is nothing.

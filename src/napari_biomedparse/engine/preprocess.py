@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,11 @@ Fit = Literal["pad", "stretch"]
 Window = tuple[float, float]
 Intensity = Literal["auto", "percentile", "none"] | Window
 
+BICUBIC = Image.Resampling.BICUBIC
 # Grey values between these percentiles of the values above zero fill 0-255 (published readers).
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.5
+# Values below zero count where they reach this share of what is above.
+SIGNED = 0.1
 
 
 class ImageError(ValueError):
@@ -65,8 +69,9 @@ def to_rgb(image: NDArray[np.generic], intensity: Intensity = "auto") -> NDArray
     image
         (H, W) or (H, W, 3 or 4) of any real type; an alpha channel is dropped.
     intensity
-        How values become 0-255. ``"percentile"``: the 0.5 to 99.5 percentile of the values above zero (of all values
-        where some are negative). ``"none"``: the range of the type (8 and 16 bit), or 0-1 for floats within it.
+        How values become 0-255. ``"percentile"``: the 0.5 to 99.5 percentile of the values above zero; of all values
+        where those below zero count (:meth:`GreyValues.window`). ``"none"``: the range of the type (8 and 16 bit), or
+        0-1 for floats within it.
         A pair: that window, as for CT. ``"auto"``: ``"percentile"`` for grey images and for colour without a
         natural range, ``"none"`` for other colour images.
 
@@ -99,6 +104,19 @@ def to_rgb(image: NDArray[np.generic], intensity: Intensity = "auto") -> NDArray
         span = max(float(high) - float(low), float(np.finfo(np.float32).tiny))
         scaled = ((np.clip(image.astype(np.float64), low, high) - low) / span * 255).astype(np.uint8)
     return np.ascontiguousarray(np.stack([scaled] * 3, axis=-1) if scaled.ndim == 2 else scaled)
+
+
+def check_fit(fit: str) -> Fit:
+    """Return how an image is to fill the network's square.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the ways there are.
+    """
+    if fit not in get_args(Fit):
+        raise ValueError(f"fit must be 'pad' or 'stretch', not {fit!r}.")
+    return cast(Fit, fit)
 
 
 def check_window(low: float, high: float) -> None:
@@ -156,29 +174,49 @@ class GreyValues:
 
     def add(self, part: NDArray[np.generic]) -> None:
         """Take in a part of the plane."""
+        self._negative |= bool(part.min() < 0)
         if self._least is not None:
             shifted = part.ravel().astype(np.intp) - self._least
             self._counts += np.bincount(shifted, minlength=len(self._counts))
         else:
-            self._negative |= bool(part.min() < 0)
             self._samples.append(part.ravel()[:: self._step].astype(np.float64))
 
     def window(self) -> tuple[float, float]:
-        """Return the 0.5 and 99.5 percentile of the values above zero, of all values where some are negative."""
-        low, high = self._counted() if self._least is not None else self._sampled()
+        """Return the 0.5 and 99.5 percentile of the values above zero, as published, or of all values.
+
+        All count where there is none above zero, or where the low percentile of all is as far below zero as a tenth of
+        the high one: in raw computed tomography, say. A few values a little below zero, as resampling leaves them, do
+        not.
+        """
+        low, high = self._between(above_zero=True)
+        if self._negative:
+            lowest, highest = self._between(above_zero=False)
+            if high <= 0 or lowest < -SIGNED * high:
+                low, high = lowest, highest
         if low == high:
             low = min(low, 0.0)
-        return low, high
+        return (low, high) if low < high else (0.0, 1.0)
 
-    def _counted(self) -> tuple[float, float]:
+    def _between(self, above_zero: bool) -> tuple[float, float]:
+        """Return both percentiles; 0 and 0 where there is no value."""
+        if self._least is not None:
+            return self._counted(above_zero)
+        values = np.concatenate(self._samples)
+        values = values[values > 0] if above_zero else values
+        if values.size == 0:
+            return 0.0, 0.0
+        low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE])
+        return float(low), float(high)
+
+    def _counted(self, above_zero: bool) -> tuple[float, float]:
         counts = self._counts
         first = -int(self._least or 0)
-        if not counts[:first].any():
+        if above_zero:
             counts = counts.copy()
             counts[: first + 1] = 0
         ends = counts.cumsum()
         if not ends[-1]:
-            return 0.0, 1.0
+            return 0.0, 0.0
         found = []
         for percentile in (LOW_PERCENTILE, HIGH_PERCENTILE):
             # Between the two nearest values, as numpy's percentiles are.
@@ -186,14 +224,6 @@ class GreyValues:
             below, above = np.searchsorted(ends, [np.floor(place), np.ceil(place)], side="right") - first
             found.append(float(below + (above - below) * (place % 1)))
         return found[0], found[1]
-
-    def _sampled(self) -> tuple[float, float]:
-        values = np.concatenate(self._samples)
-        values = values if self._negative else values[values > 0]
-        if values.size == 0:
-            return 0.0, 1.0
-        low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE])
-        return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -205,31 +235,36 @@ class Frame:
     region
         Height and width of the region in image pixels.
     top, left, height, width
-        The part of the input it covers; the rest is zero padding.
+        The part of the input it covers, which may begin and end within a pixel; the rest is padding.
     """
 
     region: tuple[int, int]
-    top: int
-    left: int
-    height: int
-    width: int
+    top: float
+    left: float
+    height: float
+    width: float
 
 
 def frame_of(region: tuple[int, int], size: int, fit: Fit, zoom: float | None = None) -> Frame:
     """Return where :func:`lay` puts a region of the given height and width."""
     height, width = region
-    if fit == "stretch" and zoom is None:
-        inner = (size, size)
-    else:
-        scale = zoom or size / max(height, width)
-        inner = (min(size, max(1, round(height * scale))), min(size, max(1, round(width * scale))))
-    return Frame((height, width), (size - inner[0]) // 2, (size - inner[1]) // 2, *inner)
+    if zoom is not None:
+        rows, columns = (min(size, max(1, round(side * zoom))) for side in region)
+        return Frame(region, (size - rows) // 2, (size - columns) // 2, rows, columns)
+    if fit == "stretch":
+        return Frame(region, 0, 0, size, size)
+    # As many zeros on both sides, as published: where the sides differ by an odd number, a pixel less than a square.
+    rows, columns = ((max(region) - side) // 2 for side in region)
+    down, across = size / (height + 2 * rows), size / (width + 2 * columns)
+    return Frame(region, rows * down, columns * across, height * down, width * across)
 
 
 def lay(
     rgb: NDArray[np.uint8], size: int, fit: Fit, zoom: float | None = None, mirror: bool = False
 ) -> tuple[NDArray[np.float32], Frame]:
     """Resize a region and lay it into the network's input.
+
+    PIL's bicubic resampling, with which the published demo resizes, smooths where it shrinks.
 
     Parameters
     ----------
@@ -238,12 +273,13 @@ def lay(
     size
         Side of the input in pixels.
     fit
-        ``"pad"`` keeps the aspect ratio and pads with zeros on both sides; ``"stretch"`` fills the square.
+        ``"pad"`` makes the region a square with zeros on both sides and resizes that; ``"stretch"`` resizes the region.
     zoom
-        Enlargement; by default the longer side fills the input.
+        Enlargement of a tile; it then lies in the middle of the input, in whole pixels. By default the region fills the
+        input as ``fit`` says.
     mirror
-        Whether what does not fill the input is surrounded by its mirror images instead of zeros: alone on black, a
-        piece without objects looks like one itself.
+        Whether a tile that does not fill the input is surrounded by its mirror images instead of zeros: alone on black,
+        a piece without objects looks like one itself.
 
     Returns
     -------
@@ -251,11 +287,47 @@ def lay(
         float32 (3, size, size) in 0-255, and the frame that undoes it.
     """
     frame = frame_of((rgb.shape[0], rgb.shape[1]), size, fit, zoom)
-    resized = rgb
-    if (frame.height, frame.width) != frame.region:
-        # PIL's bicubic is antialiased when shrinking; the published demo resizes with it.
-        resized = np.asarray(Image.fromarray(rgb).resize((frame.width, frame.height), Image.Resampling.BICUBIC))
-    rows = (frame.top, size - frame.top - frame.height)
-    columns = (frame.left, size - frame.left - frame.width)
-    canvas = np.pad(resized.astype(np.float32), (rows, columns, (0, 0)), mode="symmetric" if mirror else "constant")
-    return np.ascontiguousarray(canvas.transpose(2, 0, 1)), frame
+    square = _resized_square(rgb, size, frame) if zoom is None else _placed_tile(rgb, size, frame, mirror)
+    return np.ascontiguousarray(square.transpose(2, 0, 1)), frame
+
+
+def _placed_tile(rgb: NDArray[np.uint8], size: int, frame: Frame, mirror: bool) -> NDArray[np.float32]:
+    top, left, height, width = map(int, (frame.top, frame.left, frame.height, frame.width))
+    if (height, width) != frame.region:
+        rgb = np.asarray(Image.fromarray(rgb).resize((width, height), BICUBIC))
+    around = ((top, size - top - height), (left, size - left - width), (0, 0))
+    return np.pad(rgb.astype(np.float32), around, mode="symmetric" if mirror else "constant")
+
+
+def _resized_square(rgb: NDArray[np.uint8], size: int, frame: Frame) -> NDArray[np.float32]:
+    """Return what resizing the padded square gives, of whose zeros only those next to the region are made."""
+    rows, columns = (
+        _strip(side, start, length)
+        for side, start, length in zip(frame.region, (frame.top, frame.left), (frame.height, frame.width), strict=True)
+    )
+    padded = np.pad(rgb, ((rows.zeros, rows.zeros), (columns.zeros, columns.zeros), (0, 0)))
+    box = (columns.start, rows.start, padded.shape[1] - columns.start, padded.shape[0] - rows.start)
+    shape = (size - 2 * columns.first, size - 2 * rows.first)
+    square = np.zeros((size, size, 3), np.float32)
+    square[rows.first : size - rows.first, columns.first : size - columns.first] = np.asarray(
+        Image.fromarray(padded).resize(shape, BICUBIC, box=box)
+    )
+    return square
+
+
+class _Strip(NamedTuple):
+    """Along one axis: zeros before the region, where the resized part begins among them, its first input pixel."""
+
+    zeros: int
+    start: float
+    first: int
+
+
+def _strip(side: int, start: float, length: float) -> _Strip:
+    step = side / length
+    # Image pixels to either side that a bicubic kernel reads.
+    reach = 2 * max(step, 1.0)
+    first = max(0, math.floor(start - reach / step))
+    before = (start - first) * step
+    zeros = min(round(start * step), math.ceil(before + reach))
+    return _Strip(zeros, zeros - before if first else 0.0, first)

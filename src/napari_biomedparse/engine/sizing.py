@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.encoder import Encoder
 from napari_biomedparse.engine.instances import split_instances
-from napari_biomedparse.engine.object_size import SizeSearch, diameters
-from napari_biomedparse.engine.views import Batch, EncodedImage, View
+from napari_biomedparse.engine.object_size import SizeSearch, diameters, zoom_for
+from napari_biomedparse.engine.views import Batch, EncodedImage, View, plan_view
 
 
 def measure(encoder: Encoder, image: EncodedImage, name: str) -> Generator[None, None, float | None]:
@@ -36,6 +36,16 @@ def measure(encoder: Encoder, image: EncodedImage, name: str) -> Generator[None,
         encoder.cache.put(key, known)
     image.diameter = None if math.isnan(known) else float(known)
     return image.diameter
+
+
+def plan_sized(encoder: Encoder, image: EncodedImage, view: str, name: str) -> Generator[None, None, None]:
+    """Plan a view, under its name, in which an object has the size that the model was taught it in.
+
+    Where the whole image fills the network's square, that is how it is shown.
+    """
+    config = encoder.model.config
+    zoom = None if image.fit == "stretch" else zoom_for((yield from measure(encoder, image, name)), config)
+    image.views[view] = plan_view(image.shape, zoom, config)
 
 
 def sizes(encoder: Encoder, image: EncodedImage, view: View, batch: Batch, name: str) -> NDArray[np.float64]:

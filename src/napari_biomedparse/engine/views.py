@@ -87,7 +87,8 @@ class EncodedImage:
     def view(self, scale: Scale, config: ModelConfig) -> View:
         """Return the view for a scale, planned on first use for a network of this configuration."""
         if scale not in self.views:
-            self.views[scale] = plan_view(self.shape, zoom_of(scale, config), config)
+            zoom = None if self.fit == "stretch" else zoom_of(scale, config)
+            self.views[scale] = plan_view(self.shape, zoom, config)
         return self.views[scale]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.transform import resize
 
-from napari_biomedparse.engine.preprocess import Frame, Intensity, frame_of, lay, to_rgb
+from napari_biomedparse.engine.preprocess import Intensity, frame_of, lay, to_rgb
 
 T = TypeVar("T", bound=np.generic)
 
@@ -38,7 +38,7 @@ def fit_image(
     rgb = _with_square_pixels(to_rgb(plane, intensity), square, order=1)
     if size is None:
         return rgb
-    laid, _ = lay(rgb, size, "pad")
+    laid, _ = lay(rgb, size, "pad", _zoom(rgb, size))
     return laid.transpose(1, 2, 0).astype(np.uint8)
 
 
@@ -47,11 +47,10 @@ def fit_mask(mask: NDArray[np.bool_], size: int | None, square: tuple[int, int] 
     mask = _with_square_pixels(mask, square)
     if size is None:
         return mask
-    frame = frame_of((mask.shape[0], mask.shape[1]), size, "pad")
-    covered = np.asarray(
-        Image.fromarray(mask.astype(np.uint8) * 255).resize((frame.width, frame.height), Image.Resampling.BOX)
-    )
-    return _placed(covered >= 128, frame, size)
+    rows, columns = _place(mask, size)
+    shape = columns.stop - columns.start, rows.stop - rows.start
+    covered = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(shape, Image.Resampling.BOX))
+    return _placed(covered >= 128, rows, columns, size)
 
 
 def fit_numbers(
@@ -71,10 +70,12 @@ def fit_numbers(
     values = _with_square_pixels((order + first).astype(np.uint16).reshape(numbers.shape), square)
     if size is None:
         return values
-    frame = frame_of((values.shape[0], values.shape[1]), size, "pad")
-    rows = ((np.arange(frame.height) + 0.5) * values.shape[0] / frame.height).astype(int)
-    columns = ((np.arange(frame.width) + 0.5) * values.shape[1] / frame.width).astype(int)
-    return _placed(values[np.ix_(rows, columns)], frame, size)
+    rows, columns = _place(values, size)
+    nearest = [
+        ((np.arange(part.stop - part.start) + 0.5) * side / (part.stop - part.start)).astype(int)
+        for part, side in zip((rows, columns), values.shape, strict=True)
+    ]
+    return _placed(values[np.ix_(*nearest)], rows, columns, size)
 
 
 def _with_square_pixels(pixels: NDArray[T], square: tuple[int, int] | None, order: int = 0) -> NDArray[T]:
@@ -86,7 +87,19 @@ def _with_square_pixels(pixels: NDArray[T], square: tuple[int, int] | None, orde
     return values.round().astype(pixels.dtype)
 
 
-def _placed(part: NDArray[T], frame: Frame, size: int) -> NDArray[T]:
+def _zoom(pixels: NDArray[np.generic], size: int) -> float:
+    """Return the enlargement at which a plane's longer side fills the square; images and masks lie in whole pixels."""
+    return float(size / max(pixels.shape[0], pixels.shape[1]))
+
+
+def _place(pixels: NDArray[np.generic], size: int) -> tuple[slice, slice]:
+    """Return the rows and columns of the square that a plane covers."""
+    frame = frame_of((pixels.shape[0], pixels.shape[1]), size, "pad", _zoom(pixels, size))
+    top, left = int(frame.top), int(frame.left)
+    return slice(top, top + int(frame.height)), slice(left, left + int(frame.width))
+
+
+def _placed(part: NDArray[T], rows: slice, columns: slice, size: int) -> NDArray[T]:
     canvas = np.zeros((size, size), part.dtype)
-    canvas[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = part
+    canvas[rows, columns] = part
     return canvas

@@ -126,6 +126,13 @@ class RecognitionTable:
             raise ModalityError(f"There is no list of objects for {name!r}; choose one of: {known}.")
         return (exact or begun)[0]
 
+    def meant(self, name: str) -> str:
+        """Return :meth:`modality`, or the name itself where that is of none or several."""
+        try:
+            return self.modality(name)
+        except ModalityError:
+            return name
+
     def listed_name(self, prompt: str) -> str | None:
         """Return the name in the lists of the object that a prompt names; None if it is not in them.
 
@@ -145,12 +152,21 @@ class RecognitionTable:
         return names
 
     def distributions(self, modality: str, name: str) -> Distributions | None:
-        """Return an object's distributions, by its name or another one of it, or None where they are not known."""
-        if (modality, name) in self.presence:
-            return self.presence[modality, name]
-        meant = find_object(name)
-        same = (known for known in self.lists.get(modality, ()) if meant and find_object(known) == meant)
-        return self.presence.get((modality, next(same, "")))
+        """Return an object's distributions, by its name or another one of it in any case; None if not known."""
+        place, meant = modality.lower(), find_object(name)
+        by_words = self._looks.get((place, normalise(name)))
+        return by_words or (self._looks.get((place, meant.id)) if meant else None)
+
+    @cached_property
+    def _looks(self) -> dict[tuple[str, str], Distributions]:
+        """Modality, and words or identifier of an object -> its distributions."""
+        looks: dict[tuple[str, str], Distributions] = {}
+        for (modality, name), pairs in self.presence.items():
+            place, meant = modality.lower(), find_object(name)
+            looks[place, normalise(name)] = pairs
+            if meant:
+                looks.setdefault((place, meant.id), pairs)
+        return looks
 
 
 def _published(name: str) -> Any:

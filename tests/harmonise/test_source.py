@@ -167,15 +167,24 @@ def test_names_that_differ_in_an_unnamed_part_are_refused(tmp_path):
         found(describe(tmp_path, images="*/{image}.png", **content))
 
 
-def test_names_that_differ_in_capitals_only_are_refused(tmp_path):
-    # On many disks the pictures of one would replace those of the other.
-    for name in ("scan", "Scan"):
+def test_names_of_any_script_stay_and_those_that_look_alike_are_told_apart(tmp_path):
+    names = ["患者甲", "患者乙", "слайд", "रोगी", "e\u0301tude", "case 1", "case-1", "Case 1"]
+    for name in names:
         save(tmp_path / f"images/{name}.png", BLANK)
         save(tmp_path / f"masks/liver/{name}.png", BLANK)
-    if len(list((tmp_path / "images").iterdir())) == 1:
-        pytest.skip("this disk does not tell them apart")
-    with pytest.raises(SourceError, match="same name"):
-        found(tmp_path)
+    with SourceIndex(tmp_path, load_source(tmp_path, modality="CT", site="abdomen")) as index:
+        given = {item.path: item.name for item in index.items()}
+        again = {item.path: item.name for item in index.items()}
+    if len(given) < len(names):
+        pytest.skip("this disk does not tell capitals apart")
+    assert given == again
+    kept = {name: given[f"images/{name}.png"] for name in names}
+    assert [kept[name] for name in names[:4]] == names[:4]
+    assert kept["e\u0301tude"] == "\u00e9tude"
+    # On many disks the pictures of one would replace those of the other.
+    assert kept["case-1"] == "case-1"
+    assert kept["case 1"].startswith("case-1-")
+    assert len({name.casefold() for name in kept.values()}) == len(names)
 
 
 def test_a_label_has_no_spaces_at_its_ends(tmp_path):
@@ -217,8 +226,23 @@ def test_a_group_that_the_source_has_in_both_splits_is_refused(tmp_path):
         save(tmp_path / f"{name}.png", BLANK)
     with pytest.raises(SourceError, match="'p1' in both"):
         found(folder)
+    # However it is spelled.
+    for name in ("test", "test_m"):
+        (tmp_path / name / "p1_b.png").rename(tmp_path / name / "P1 _b.png")
+    folder = describe(tmp_path, **{**content, "group": "([Pp]\\d ?)_"})
+    with pytest.raises(SourceError, match="'p1' in both"):
+        found(folder)
     with pytest.raises(SourceError, match="no group"):
         found(describe(tmp_path, **{**content, "group": "(q)"}))
+
+
+def test_an_image_that_is_in_both_splits_by_name_is_refused_unless_it_is_said_to_be_another(tmp_path):
+    for name in ("train/1", "train_m/1", "test/1", "test_m/1"):
+        save(tmp_path / f"{name}.png", BLANK)
+    content = {"images": "{split}/{image}.png", "masks": [{"files": "{split}_m/{image}.png", "label": "liver"}]}
+    with pytest.raises(SourceError, match=r"'1' in both .* \(group: \"\(\.\*\)\" if"):
+        found(describe(tmp_path, **content))
+    assert len(found(describe(tmp_path, **content, group="(.*)"))[0]) == 2
 
 
 def test_a_split_that_is_not_known_is_named(tmp_path):

@@ -6,24 +6,24 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
+from napari_biomedparse.harmonise.duplicates import join_duplicates, pixels_of
 from napari_biomedparse.harmonise.finish import Summary, add_notes, write_json_files
 from napari_biomedparse.harmonise.index import Item, SourceIndex, fingerprint
-from napari_biomedparse.harmonise.items import Record, Settings, make_item, move_files, remove_files
+from napari_biomedparse.harmonise.items import Record, Settings, make_item, move_files, remove_files, split_for
 from napari_biomedparse.harmonise.journal import Journal
 from napari_biomedparse.harmonise.layout import SPLITS
 from napari_biomedparse.harmonise.review import Review, ReviewError
 from napari_biomedparse.harmonise.source import Source, SourceError
+from napari_biomedparse.harmonise.workers import each
 
 FOLDERS = tuple(f"{split}{kind}" for split in SPLITS for kind in ("", "_mask", "_instances"))
 REVIEW_NAME, SCRATCH_NAME, FAILED_NAME, UNFINISHED = "review.csv", "build.sqlite", "failed.csv", "unfinished"
 # Changes whenever the same source and settings are written differently.
-FORMAT = 3
+FORMAT = 4
 
 
 def check_folder(folder: Path, out: Path) -> None:
@@ -69,20 +69,22 @@ def build_dataset(
         Whether to make images anew that an earlier build made with other settings, labels or files, and to remove
         those that the source no longer has.
     report
-        Called with the number of source images done, and of all.
+        Called with the number of source images compared and made, and of both together.
 
     Raises
     ------
     ReviewError
         If a label is undecided, or none is wanted.
     SourceError
-        If the folder holds something else, or images would have to be made anew or removed.
+        If the folder holds something else, or images would have to be made anew or removed, or the source has one
+        picture in both of its splits.
     """
     check_folder(index.folder, out)
     targets = wanted_targets(index.labels(), review)
     out.mkdir(parents=True, exist_ok=True)
-    summary = Summary()
+    summary, total = Summary(), len(index)
     with Journal(out, index.table) as journal:
+        twice = join_duplicates(index, journal, settings, workers, report and (lambda done: report(done, 2 * total)))
         if not overwrite:
             _refuse_changes(index, journal, settings, targets, out)
         for left in journal.gone():
@@ -95,7 +97,6 @@ def build_dataset(
         for name in FOLDERS:
             (out / name).mkdir(exist_ok=True)
             (unfinished / name).mkdir(parents=True)
-        total = len(index)
         failed = out / f"{FAILED_NAME}.partial"
         with failed.open("w", newline="", encoding="utf-8") as file:
             failures = csv.writer(file)
@@ -107,12 +108,12 @@ def build_dataset(
                     failures.writerow((item.path, reason))
                     summary.failures += [(item.path, reason)] if len(summary.failures) < 20 else []
                 else:
-                    journal.add(record)
+                    journal.add({**record, **pixels_of(index, item)})
                     move_files(record, unfinished, out)
                     summary.made += 1
                     summary.unnamed.update(record["unnamed"])
                 if report:
-                    report(summary.made + summary.kept + summary.failed, total)
+                    report(total + summary.made + summary.kept + summary.failed, 2 * total)
         (out / FAILED_NAME).unlink(missing_ok=True)
         failed.replace(out / FAILED_NAME) if summary.failed else failed.unlink()
         shutil.rmtree(unfinished)
@@ -120,6 +121,7 @@ def build_dataset(
     for name in FOLDERS:
         if name.endswith("_instances") and not any((out / name).iterdir()):
             (out / name).rmdir()
+    summary.notes += [twice] if twice else []
     add_notes(index, targets.values(), summary)
     return summary
 
@@ -155,7 +157,8 @@ def _made(item: Item, source: Source, settings: Settings, targets: Mapping[str, 
     about = source.model_dump(exclude={"name", "licence", "licence_tier", "source", "citation", "group"})
     labels = sorted({label for mask in item.masks for label in mask.labels})
     chosen = {label: targets.get(label) for label in labels}
-    what = [FORMAT, about, asdict(settings), chosen, item.group, item.split, [asdict(mask) for mask in item.masks]]
+    placed = [item.name, item.group, split_for(item, settings)]
+    what = [FORMAT, about, asdict(settings), chosen, placed, [asdict(mask) for mask in item.masks]]
     return json.dumps(what, sort_keys=True)
 
 
@@ -204,9 +207,10 @@ def _todo(
         yield item, current
 
 
-def _attempt(item: Item, print_: str, make: Callable[[Item], Record]) -> tuple[Item, Record | None, str]:
+def _attempt(value: tuple[Item, str], make: Callable[[Item], Record]) -> tuple[Item, Record | None, str]:
+    item, current = value
     try:
-        return item, {**make(item), "fingerprint": print_}, ""
+        return item, {**make(item), "fingerprint": current}, ""
     # Decoders of files raise anything; one file must not stop the rest.
     except Exception as error:
         return item, None, str(error).strip().partition("\n")[0] or type(error).__name__
@@ -223,18 +227,4 @@ def _results(
     make = partial(
         make_item, targets=dict(targets), folder=index.folder, source=index.source, settings=settings, out=out
     )
-    if workers == 1:
-        for item, current in todo:
-            yield _attempt(item, current, make)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    try:
-        pending: set[Future[tuple[Item, Record | None, str]]] = set()
-        for item, current in todo:
-            pending.add(pool.submit(_attempt, item, current, make))
-            if len(pending) >= 2 * workers:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        yield from (future.result() for future in pending)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return each(partial(_attempt, make=make), todo, workers)

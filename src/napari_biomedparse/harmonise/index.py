@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import sqlite3
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from napari_biomedparse.harmonise.dicom import segment_labels
-from napari_biomedparse.harmonise.layout import Split, plain_name
+from napari_biomedparse.harmonise.layout import Split, distinct_name, group_name, plain_name
 from napari_biomedparse.harmonise.patterns import PathPattern, walk
 from napari_biomedparse.harmonise.source import MaskRule, Source, SourceError, Table
 from napari_biomedparse.harmonise.volumes import nifti_labels
@@ -24,9 +25,11 @@ SPLIT_NAMES: Mapping[str, Split] = {
     **dict.fromkeys(("test", "testing", "ts"), "test"),
 }
 SCHEMA = """
-CREATE TABLE images(key TEXT PRIMARY KEY, name TEXT UNIQUE COLLATE NOCASE, path TEXT, grp TEXT, split TEXT);
+CREATE TABLE images(key TEXT PRIMARY KEY, name TEXT, path TEXT, grp TEXT, split TEXT);
 CREATE TABLE masks(key TEXT, path TEXT, rule INTEGER, labels TEXT, UNIQUE(key, rule, path));
 CREATE INDEX mask_paths ON masks(path);
+CREATE TABLE pixels(key TEXT PRIMARY KEY, hash TEXT, state TEXT);
+CREATE INDEX hashes ON pixels(hash);
 CREATE TABLE done(key TEXT PRIMARY KEY, fingerprint TEXT, grp TEXT, split TEXT, offset INTEGER);
 """
 
@@ -56,9 +59,9 @@ class Item:
     path
         In the source.
     group
-        Patient or slide.
+        Patient or slide, in one spelling; by default the image's name, without the split.
     split
-        Given by the source, or None.
+        Given by the source, or by a picture that another group has as well; else None.
     masks
         Its masks, in the order of rules and paths.
     """
@@ -162,11 +165,26 @@ class SourceIndex:
             raise SourceError(f"{strange[0]} has no group: {self.source.group!r} finds nothing in it.")
         torn = self.table.execute("SELECT grp FROM images GROUP BY grp HAVING COUNT(DISTINCT split) > 1").fetchone()
         if torn:
+            own = ' (group: "(.*)" if images only share a number)' if self.source.group_by == "image" else ""
             raise SourceError(
                 f"The source has {torn[0]!r} in both train and test. Leave {{split}} out of the patterns to split by "
-                "group, or mend the group."
+                f"group, or mend the group{own}."
             )
+        self._tell_names_apart()
         return without, orphans
+
+    def _tell_names_apart(self) -> None:
+        """Give images other names where these differ in capitals or signs only, as many disks do not tell them apart.
+
+        The image that is really called so keeps the name.
+        """
+        self.table.create_function("folded", 1, str.casefold, deterministic=True)
+        self.table.execute("CREATE INDEX names ON images(folded(name))")
+        shared = "SELECT folded(name) FROM images GROUP BY folded(name) HAVING COUNT(*) > 1"
+        for (name,) in self.table.execute(shared).fetchall():
+            rows = self.table.execute("SELECT key FROM images WHERE folded(name)=? ORDER BY name != key, key", (name,))
+            for (key,) in rows.fetchall()[1:]:
+                self.table.execute("UPDATE images SET name=? WHERE key=?", (distinct_name(key), key))
 
     def _walk(self, pattern: PathPattern) -> Iterator[str]:
         if not (self.folder / pattern.folder).is_dir():
@@ -176,7 +194,7 @@ class SourceIndex:
     def _add_image(self, path: str, parts: Mapping[str, str]) -> None:
         key, split = _key(parts), parts.get("split") or None
         known = SPLIT_NAMES.get(split.lower()) if split else None
-        row = (key, plain_name(key), path.rstrip("/"), self._group(path, key, parts), known or split)
+        row = (key, plain_name(key), path.rstrip("/"), self._group(path, parts), known or split)
         if split and not known:
             # Perhaps the folder of the masks; only if what lies there has masks is it a split whose name is not known.
             self.table.execute("INSERT OR IGNORE INTO images VALUES(?, ?, ?, ?, ?)", row)
@@ -184,17 +202,17 @@ class SourceIndex:
         try:
             self.table.execute("INSERT INTO images VALUES(?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:
-            other = self.table.execute("SELECT path FROM images WHERE name=?", (plain_name(key),)).fetchone()[0]
+            other = self.table.execute("SELECT path FROM images WHERE key=?", (key,)).fetchone()[0]
             raise SourceError(
                 f"{path} and {other} have the same name as {self.source.images!r} sees them; "
                 "give the part in which they differ a name, such as {group} or {image}."
             ) from None
 
-    def _group(self, path: str, key: str, parts: Mapping[str, str]) -> str | None:
+    def _group(self, path: str, parts: Mapping[str, str]) -> str | None:
         if self.source.group is None:
-            return parts.get("group", key)
+            return group_name(parts.get("group") or parts["image"])
         found = re.search(self.source.group, path)
-        return (found[1] or None) if found else None
+        return group_name(found[1] or "") or None if found else None
 
     def _add_masks(self, number: int, rule: MaskRule) -> int:
         """Add the masks of a rule; return how many have no image."""
@@ -238,7 +256,15 @@ class SourceIndex:
 
 
 def _key(parts: Mapping[str, str]) -> str:
-    return "/".join(parts[name] for name in ("split", "group", "image") if name in parts)
+    # Some disks write an accent as a letter of its own.
+    return unicodedata.normalize("NFC", "/".join(parts[name] for name in ("split", "group", "image") if name in parts))
+
+
+def state_of(path: Path) -> str:
+    """Return the names, sizes and times of a file, or of the files of a folder."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    states = ((file.name, file.stat()) for file in files)
+    return "".join(f"{name}/{state.st_size}/{state.st_mtime_ns};" for name, state in states)
 
 
 def fingerprint(item: Item, folder: Path, made: str) -> str:
@@ -255,9 +281,5 @@ def fingerprint(item: Item, folder: Path, made: str) -> str:
     """
     digest = hashlib.sha256(made.encode())
     for name in (item.path, *(mask.path for mask in item.masks)):
-        path = folder / name
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        for file in files:
-            state = file.stat()
-            digest.update(f"{file.name}/{state.st_size}/{state.st_mtime_ns};".encode())
+        digest.update(state_of(folder / name).encode())
     return digest.hexdigest()

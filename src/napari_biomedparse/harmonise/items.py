@@ -13,7 +13,7 @@ from PIL import Image
 
 from napari_biomedparse.harmonise.dicom import read_segmentation
 from napari_biomedparse.harmonise.index import Item, ItemMask
-from napari_biomedparse.harmonise.layout import fraction, image_name, mask_name, split_of
+from napari_biomedparse.harmonise.layout import Split, fraction, image_name, mask_name, split_of
 from napari_biomedparse.harmonise.planes import fit_image, fit_mask, fit_numbers
 from napari_biomedparse.harmonise.source import Source, value_text
 from napari_biomedparse.harmonise.volumes import Volume, VolumeError, check_aligned, is_lossy, read_volume
@@ -122,7 +122,7 @@ def make_item(
     unnamed: set[int] = set()
     for mask in item.masks:
         unnamed |= _add_mask(masks, mask, volume, targets, folder, source, item)
-    split = item.split or split_of(item.group, settings.test, settings.seed)
+    split = split_for(item, settings)
     images: list[dict[str, Any]] = []
     intensity, square = source.intensity_for(volume.planes.dtype.itemsize * 8), volume.square
     try:
@@ -153,6 +153,11 @@ def make_item(
         raise
     values = [value_text(value) for value in sorted(unnamed)[:5]]
     return {"key": item.key, "group": item.group, "split": split, "images": images, "unnamed": values}
+
+
+def split_for(item: Item, settings: Settings) -> Split:
+    """Return the split that an image goes into."""
+    return item.split or split_of(item.group, settings.test, settings.seed)
 
 
 def files_of(record: Record, out: Path) -> Iterable[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import unicodedata
 from typing import Any, Literal
 
 from napari_biomedparse.ontology import BiomedicalObject, all_families, meta_objects
@@ -25,8 +25,20 @@ def mask_name(image: str, target: str) -> str:
 
 
 def plain_name(key: str) -> str:
-    """Return a name that any file system takes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", key).strip("-.") or "image"
+    """Return a name that any file system takes: letters and digits of any script, and hyphens for other signs."""
+    letters = unicodedata.normalize("NFC", key)
+    kept = (letter if letter in "._-" or unicodedata.category(letter)[0] in "LMN" else " " for letter in letters)
+    return "-".join("".join(kept).split()).strip("-.") or "image"
+
+
+def distinct_name(key: str) -> str:
+    """Return a name for an image whose plain name is another's as well, with a few signs of a hash behind it."""
+    return f"{plain_name(key)}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def group_name(words: str) -> str:
+    """Return the name of a patient or slide in one spelling: "P01" and "p01 " are the same."""
+    return " ".join(unicodedata.normalize("NFC", words).casefold().split())
 
 
 def _part(words: str) -> str:
@@ -45,7 +57,7 @@ def split_of(group: str, share: float, seed: int) -> Split:
     seed
         Changes which.
     """
-    return "test" if fraction(group, seed) < share else "train"
+    return "test" if fraction(group_name(group), seed) < share else "train"
 
 
 def fraction(text: str, seed: int) -> float:

@@ -15,19 +15,21 @@ SOURCE = ROOT / "src/napari_biomedparse"
 
 # What each part of the package may import of the others, besides itself.
 ALLOWED = {
-    "model": set(),
+    "files": set(),
+    "model": {"files"},
     "ontology": set(),
-    "weights": {"model"},
+    "weights": {"files", "model"},
     "engine": {"model", "ontology", "weights"},
-    "io": {"engine"},
-    "training": {"engine", "model", "ontology"},
+    "io": {"engine", "files"},
+    "training": {"engine", "files", "model", "ontology"},
     "evaluation": {"engine", "ontology", "training"},
     "harmonise": {"engine", "ontology"},
     "batch": {"engine", "io", "ontology"},
-    "scale": {"engine", "io", "model", "ontology", "weights"},
+    "scale": {"engine", "files", "io", "model", "ontology", "weights"},
     "plugin": {"engine", "io", "ontology", "scale", "training", "weights"},
 }
 FOREIGN = {
+    "files": {"napari", "qtpy", "superqt", "magicgui", "torch", "numpy", "PIL"},
     "model": {"napari", "qtpy", "superqt", "magicgui", "skimage", "PIL", "huggingface_hub"},
     "weights": {"napari", "qtpy", "superqt", "magicgui", "torch"},
     "harmonise": {"napari", "qtpy", "superqt", "magicgui", "torch"},

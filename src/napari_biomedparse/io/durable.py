@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-# Ending of files that are being written, or were when a process stopped.
-PARTIAL = ".partial"
+from napari_biomedparse.files.replacing import PARTIAL
 
 
 def put(file: Path, content: bytes, root: Path) -> None:

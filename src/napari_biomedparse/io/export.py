@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from napari_biomedparse.files.replacing import replacing
 from napari_biomedparse.io.coco_export import write_coco
 from napari_biomedparse.io.geojson import write_geojson
 from napari_biomedparse.io.nifti import write_nifti
 from napari_biomedparse.io.ome_tiff import write_ome_tiff
 from napari_biomedparse.io.ome_zarr import write_ome_zarr
-from napari_biomedparse.io.partial import replacing
 from napari_biomedparse.io.result import Export, ExportError
 from napari_biomedparse.io.tables import write_csv, write_parquet
 

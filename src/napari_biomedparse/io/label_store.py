@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from napari_biomedparse.files.replacing import replacing
 from napari_biomedparse.io.durable import put, settle, sweep
 from napari_biomedparse.io.ome_metadata import level_sizes, need_zarr, ome_attributes
-from napari_biomedparse.io.partial import replacing
 from napari_biomedparse.io.result import RGBA, ExportError, in_bytes
 
 if TYPE_CHECKING:

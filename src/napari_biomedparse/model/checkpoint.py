@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from napari_biomedparse.files.replacing import clear_beside, reason, replacing
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.config import CONFIG_KEY, ModelConfig, preset
 from napari_biomedparse.model.errors import CheckpointError
@@ -89,19 +90,19 @@ def save_tensors(tensors: Mapping[str, Tensor], config: ModelConfig, path: Path,
         If the file cannot be written.
     """
     stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
-    partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # safetensors makes files that only their owner can read, whatever the umask says.
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(stored, partial, metadata={CONFIG_KEY: json.dumps(config.to_dict())})
-        partial.chmod(mode)
-        partial.replace(path)
+        clear_beside(path)
+        with replacing(path) as partial:
+            # safetensors makes files that only their owner can read, whatever the umask says.
+            partial.touch()
+            mode = partial.stat().st_mode
+            save_file(stored, partial, metadata={CONFIG_KEY: json.dumps(config.to_dict())})
+            partial.chmod(mode)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be written ({error}); make room or choose another folder.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written ({reason(error)}); make room or choose another folder."
+        ) from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

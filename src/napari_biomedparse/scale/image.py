@@ -13,9 +13,9 @@ import numpy as np
 from napari_biomedparse.engine.link import adjoin
 from napari_biomedparse.engine.object_size import common, telling
 from napari_biomedparse.engine.selection import COLOURS, Place
+from napari_biomedparse.files.replacing import clear_beside
 from napari_biomedparse.io.durable import put, tidy
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock, is_store
-from napari_biomedparse.io.partial import clear_beside
 from napari_biomedparse.io.result import ExportError
 from napari_biomedparse.ontology.palette import by_label, palette
 from napari_biomedparse.scale import tasks

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from napari_biomedparse.files.replacing import clear_beside, reason, replacing
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import CheckpointError
 
@@ -41,12 +42,28 @@ class State:
     summed: int = 0
 
     def save(self, path: Path) -> None:
-        """Write the state; the file is replaced only once the new one is complete."""
+        """Write the state; the file is replaced only once the new one is complete.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be written, as when the disk is full; what was saved before stays.
+        """
         parts = {name: getattr(self, name).state_dict() for name in ("model", "average", "optimiser", "scaler")}
         numbers = {name: getattr(self, name) for name in ("step", "seconds", "sums", "summed")}
-        partial = path.with_suffix(".partial")
-        torch.save(parts | numbers, partial)
-        partial.replace(path)
+        clear_beside(path)
+        try:
+            with replacing(path) as partial:
+                torch.save(parts | numbers, partial)
+        except (OSError, RuntimeError) as error:
+            # Of a full disk torch's writer tells no more than its own line of code.
+            if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+                raise
+            why = reason(error) if isinstance(error, OSError) else "the disk may be full"
+            raise CheckpointError(
+                f"{path} cannot be written ({why}); make room and run this again, which goes on from what was "
+                "saved last."
+            ) from error
 
     def load(self, path: Path) -> None:
         """Go on from a state that was saved, if there is one.

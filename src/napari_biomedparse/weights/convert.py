@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_biomedparse.files.replacing import reason
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.files import check_room
 from napari_biomedparse.weights.folders import models_folder
@@ -50,9 +51,12 @@ def convert(name_or_path: str, output: Path | None, dtype: str, overwrite: bool 
         raise CheckpointError(f"{output} would replace itself; name another file to write or another to convert.")
     if output.exists() and not overwrite:
         raise CheckpointError(f"{output} is there already; add --overwrite to replace it.")
-    output.parent.mkdir(parents=True, exist_ok=True)
     values = sum(tensor.numel() for tensor in checkpoint.tensors.values())
-    check_room(output.parent, values * DTYPES[dtype].itemsize)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        check_room(output.parent, values * DTYPES[dtype].itemsize)
+    except OSError as error:
+        raise CheckpointError(f"{output} cannot be written ({reason(error)}); choose another folder.") from error
     save_tensors(checkpoint.tensors, checkpoint.config, output, DTYPES[dtype])
     return output
 

@@ -7,6 +7,7 @@ import os
 from datetime import date
 from pathlib import Path
 
+from napari_biomedparse.files.replacing import reason, replacing
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.folders import CONFIG, config_folder
 from napari_biomedparse.weights.sources import SOURCES
@@ -43,15 +44,15 @@ def accept(name: str) -> None:
         If it cannot be written down.
     """
     path = _file()
-    partial = path.with_name(f"{path.name}.partial")
+    content = {**_remembered(), name: SOURCES[name].licence, f"{name} accepted on": date.today().isoformat()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {**_remembered(), name: SOURCES[name].licence, f"{name} accepted on": date.today().isoformat()}
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise CheckpointError(
-            f"The acceptance cannot be remembered ({error}); set {CONFIG} to a folder you may write in."
+            f"The acceptance cannot be remembered in {path} ({reason(error)}); set {CONFIG} to a folder you may write "
+            "in."
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from napari_biomedparse.files.replacing import clear_beside, reason, replacing
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.files import check_room
 from napari_biomedparse.weights.folders import MODELS, models_folder
@@ -64,15 +65,13 @@ def import_file(path: Path, name: str, overwrite: bool = False) -> Path:
 
 def _copy(path: Path, target: Path) -> None:
     """Copy a file so that the target is whole or not there."""
-    partial = target.with_name(f"{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        clear_beside(target)
         check_room(target.parent, path.stat().st_size)
-        shutil.copyfile(path, partial)
-        partial.replace(target)
+        with replacing(target) as partial:
+            shutil.copyfile(path, partial)
     except OSError as error:
         raise CheckpointError(
-            f"{target} cannot be written ({error.strerror}); make room or set {MODELS} to another folder."
+            f"{target} cannot be written ({reason(error)}); make room or set {MODELS} to another folder."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -75,6 +75,30 @@ def test_objects_seen_often_enough_are_listed_without_unions(lungs, rng):
         calibrate(Oracle(lungs, rng), [lungs], most=3)
 
 
+def test_why_nothing_can_be_fitted_is_said(lungs, rng):
+    blind = Oracle(lungs, rng)
+    found, blind.segment = blind.segment, None
+    blind.segment = lambda encoded, prompts: [
+        ObjectMask(mask.prompt, 0 * mask.probability) for mask in found(encoded, prompts)
+    ]
+    with pytest.raises(DataError, match=f"finds too few .* 0 of {LEAST_MASKS} of left lung"):
+        calibrate(blind, [lungs])
+    with pytest.raises(DataError, match=f"No object of one modality has {LEAST_MASKS} masks"):
+        calibrate(blind, [lungs], most=3)
+
+
+@pytest.mark.parametrize("folder", ["train_mask", "train_instances"])
+def test_a_mask_of_another_size_than_its_image_is_named(lungs, rng, predictor, folder):
+    path = lungs / folder / "i0_X-Ray_chest_lung.png"
+    path.parent.mkdir(exist_ok=True)
+    imsave(path, np.full((24, 24), 1, np.uint8), check_contrast=False)
+    model = Oracle(lungs, rng)
+    # What is asked for inner parts of objects, which the oracle has none of.
+    model.model, model.device, model.encoder = predictor.model, predictor.device, predictor.encoder
+    with pytest.raises(DataError, match=rf"{folder}.i0_X-Ray_chest_lung\.png is 24 x 24 but its image 48 x 48"):
+        calibrate(model, [lungs])
+
+
 def test_what_is_known_from_grey_images_is_judged_by_its_brightest_channel(lungs, rng):
     table = calibrate(Oracle(lungs, rng), [lungs])
     mask = ObjectMask("left lung", np.full((9, 9), 0.87, np.float32))

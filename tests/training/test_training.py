@@ -269,6 +269,13 @@ def test_validation_keeps_images_back_and_never_reads_the_test_split(discs, tiny
     assert [row.split(",")[:2] for row in rows] == [["step", "dataset"], ["2", "Shapes"], ["3", "Shapes"]]
 
 
+def test_a_mask_kept_back_that_is_not_of_its_images_size_is_named(discs, tiny_config, tmp_path):
+    held = hold_out(read_split(discs, "train"))[1][0]
+    imsave(held.masks["bright square"], np.full((32, 48), 255, np.uint8), check_contrast=False)
+    with pytest.raises(DataError, match=r"microscopy_bench_bright\+square\.png is 32 x 48 but its image 64 x 64"):
+        train([discs], tiny_config, small_run(1, validate_every=1), tmp_path / "run")
+
+
 def test_images_kept_back_are_the_last_of_each_set(discs):
     examples = read_split(discs, "train")
     kept, held = hold_out([*examples, replace(examples[0], dataset="Single")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from napari_biomedparse.engine.presence import Statistics, mask_statistics
 from napari_biomedparse.ontology import Distributions, RecognitionTable, all_objects, find_object
 from napari_biomedparse.training.augment import may_be_tinted, tint
 from napari_biomedparse.training.cores import cores
-from napari_biomedparse.training.dataset import DataError, Example, read_split
+from napari_biomedparse.training.dataset import DataError, Example, of_size, read_split
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def calibrate(
     Raises
     ------
     DataError
-        If no object is seen often enough.
+        If no object is seen often enough, or a mask is not of its image's size.
     """
     examples = [example for folder in datasets for example in read_split(folder, "train")]
     by_modality: dict[str, list[Example]] = defaultdict(list)
@@ -73,20 +73,25 @@ def calibrate(
     total = sum(map(len, chosen.values())) + len(examples) + len(numbered)
     lists: dict[str, tuple[str, ...]] = {}
     presence: dict[tuple[str, str], Distributions] = {}
+    answers: dict[tuple[str, str], list[bool]] = defaultdict(list)
     done = 0
     for modality, shown in chosen.items():
         seen: dict[str, list[Statistics]] = defaultdict(list)
         for example in shown:
             for target, statistics in _measure(predictor, example):
-                seen[target].append(statistics)
+                # Masks left empty.
+                answers[modality, target].append(statistics[0] > 0)
+                if statistics[0] > 0:
+                    seen[target].append(statistics)
             done += 1
             report(done, total)
         fitted = {target: fit(values) for target, values in seen.items() if len(values) >= LEAST_MASKS}
         presence |= {(modality, target): pairs for target, pairs in fitted.items()}
         if fitted:
-            lists[modality] = tuple(target for target in fitted if target not in _unions(shown))
+            unions = _unions(shown)
+            lists[modality] = tuple(target for target in fitted if target not in unions)
     if not lists:
-        raise DataError(f"No object has {LEAST_MASKS} masks in these data sets; add data, or train the model longer.")
+        raise DataError(_too_few(answers))
     names, descriptions = [], []
     for number, example in enumerate(examples):
         for pixels in _looks(example, np.random.default_rng(number)):
@@ -98,6 +103,18 @@ def calibrate(
     known_cores = _known_cores(predictor, numbered)
     report(total, total)
     return RecognitionTable(lists, presence, classifier, known_cores)
+
+
+def _too_few(answers: Mapping[tuple[str, str], Sequence[bool]]) -> str:
+    """Return why nothing can be fitted, from whether the model found something for each mask of a modality's object."""
+    missed = [(target, found) for (_, target), found in answers.items() if len(found) >= LEAST_MASKS]
+    if not missed:
+        return f"No object of one modality has {LEAST_MASKS} masks in these data sets; add data."
+    shown = ", ".join(f"{sum(found)} of {len(found)} of {target}" for target, found in missed[:5])
+    return (
+        f"The model finds too few of the objects, where {LEAST_MASKS} of one modality are needed: for {shown} masks its "
+        "answer is not empty. Train the model longer, or calibrate it on data like those it was trained on."
+    )
 
 
 def _looks(example: Example, rng: np.random.Generator) -> Iterator[NDArray[np.generic]]:
@@ -117,10 +134,12 @@ def _known_cores(predictor: Predictor, numbered: Sequence[Example]) -> tuple[str
     table = RecognitionTable(cores=tuple(entry.id for entry in all_objects()))
     asked = Predictor(predictor.model, str(predictor.device), predictor.encoder.precision, table)
     for example in numbered:
-        for target in example.instances:
-            mask, found = asked.segment(example.read_image(), [target])[0], find_object(target)
+        image = example.read_image()
+        for target, path in example.instances.items():
+            mask, found = asked.segment(image, [target])[0], find_object(target)
             if found and mask.cores is not None:
-                truth, core = cores(example.read_instances(target)), mask.cores > CORE
+                numbers = of_size(example.read_instances(target), (image.shape[0], image.shape[1]), path)
+                truth, core = cores(numbers), mask.cores > CORE
                 overlaps[found.id].append(2 * float((core & truth).sum()) / max(1, int(core.sum() + truth.sum())))
     return tuple(sorted(known for known, values in overlaps.items() if np.mean(values) >= LEAST_CORE_DICE))
 
@@ -147,14 +166,16 @@ def _every(values: Sequence[T], most: int) -> Sequence[T]:
 
 
 def _measure(predictor: Predictor, example: Example) -> list[tuple[str, Statistics]]:
-    """Return the statistics of the model's masks of the objects an image shows."""
-    shown = [target for target in example.masks if example.read_mask(target).any()]
+    """Return the statistics of the model's masks of the objects an image shows, all of whose masks are of its size."""
+    image = example.read_image()
+    shape = (image.shape[0], image.shape[1])
+    masks = {target: of_size(example.read_mask(target), shape, path) for target, path in example.masks.items()}
+    shown = [target for target, mask in masks.items() if mask.any()]
     if not shown:
         return []
-    encoded = predictor.encode(example.read_image(), scales=())
-    masks = predictor.segment(encoded, shown)
-    measured = [(mask.prompt, mask_statistics(mask.probability, encoded.rgb)) for mask in masks]
-    return [(target, statistics) for target, statistics in measured if statistics[0] > 0]
+    encoded = predictor.encode(image, scales=())
+    found = predictor.segment(encoded, shown)
+    return [(mask.prompt, mask_statistics(mask.probability, encoded.rgb)) for mask in found]
 
 
 def fit(values: Sequence[Statistics]) -> Distributions:

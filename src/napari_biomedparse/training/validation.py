@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.model.biomedparse import BiomedParse
-from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.dataset import Example, of_size
 
 # Share of each set's training images that is kept back, and how many of them are measured.
 SHARE = 0.1
@@ -48,13 +48,20 @@ def validate(model: BiomedParse, held: Sequence[Example]) -> dict[str, float]:
         The network, on its device.
     held
         Images kept back; of each set a dozen at most are measured, evenly chosen.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read, or its mask is of another size.
     """
     # What it encodes is of no use to the next measurement, when the weights are others.
     predictor = Predictor(model, str(model.device), cache_bytes=0)
     scores: dict[str, list[float]] = defaultdict(list)
     for example in _chosen(held):
-        truths = {target: example.read_mask(target) for target in example.masks}
-        for mask in predictor.segment(example.read_image(), list(truths)):
+        image = example.read_image()
+        shape = (image.shape[0], image.shape[1])
+        truths = {target: of_size(example.read_mask(target), shape, path) for target, path in example.masks.items()}
+        for mask in predictor.segment(image, list(truths)):
             found, truth = mask.mask(), truths[mask.prompt]
             areas = int(found.sum()) + int(truth.sum())
             scores[example.dataset].append(2 * int((found & truth).sum()) / areas if areas else 1.0)

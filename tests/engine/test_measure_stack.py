@@ -256,3 +256,14 @@ def test_objects_of_coronal_planes_are_measured_there():
     assert one["eccentricity"] < 0.6
     (turned,) = measure(labels[:, 2].T[None], "YXZ", plane="XZ", names={1: "nuclei"})
     assert (turned["area_px"], turned["centroid_x_px"], turned["centroid_z_px"]) == (85, 11, 6)
+
+
+def test_centres_of_volumes_whose_planes_are_shown_transposed():
+    labels = np.zeros((4, 20, 30), np.int32)
+    labels[1:3, 5:10, 20:29] = 1
+    spacing = {"Z": 4.0, "Y": 0.5, "X": 0.25}
+    (row,) = measure(labels, "ZYX", solid=True, plane="XY", spacing=spacing, unit="um")
+    assert [row[f"centroid_{axis}_px"] for axis in "zyx"] == [1.5, 7, 24]
+    assert [row[f"centroid_{axis}_um"] for axis in "zyx"] == [6, 3.5, 6]
+    sides = ("front", "top", "left", "back", "bottom", "right")
+    assert [row[f"bbox_{side}_px"] for side in sides] == [1, 5, 20, 3, 10, 29]

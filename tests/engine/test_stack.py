@@ -276,3 +276,55 @@ HALVED = [(4000 >> n, 3000 >> n) for n in range(5)]
 )
 def test_a_level_suits_what_is_looked_for(shapes, scales, pixel, level):
     assert choose_level(shapes, scales, 384, pixel) == level
+
+
+def test_a_coarser_levels_pixels_are_larger_along_the_axes_that_there_are():
+    levels = tuple(np.zeros((2, 6, side, side, 3)) for side in (100, 50, 25))
+    stack = Stack(levels, Selection("TZYX", rgb=True, level=2))
+    assert stack.downsampling == {"T": 1, "Z": 1, "Y": 4, "X": 4}
+    assert stack.spacing({"T": 30.0, "Z": 2.0, "Y": 0.5, "X": 0.25}) == {"T": 30, "Z": 2, "Y": 2, "X": 1}
+    assert Stack((np.zeros((5, 5)),), Selection("YX")).spacing({"Z": 2.0, "Y": 0.5}) == {"Y": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("selection", "shape", "solid"),
+    [
+        (Selection("YX"), (9, 9), False),
+        (Selection("TYX"), (3, 9, 9), False),
+        (Selection("ZYX"), (3, 9, 9), True),
+        (Selection("ZYX"), (1, 9, 9), False),
+        (Selection("ZYX", at={"Z": 1}), (3, 9, 9), False),
+        (Selection("ZYX", rows="X", columns="Y"), (3, 9, 9), True),
+        (Selection("ZYX", rows="Z"), (3, 9, 9), False),
+        (Selection("TZYX", at={"T": 0}), (2, 3, 9, 9), True),
+    ],
+)
+def test_objects_are_volumes_where_several_sections_are_parsed_and_labels_go_over_them(selection, shape, solid):
+    stack = Stack((np.zeros(shape),), selection)
+    assert stack.solid == solid
+    assert stack.has_volumes(instances=False, link=False) == solid
+    assert stack.has_volumes(instances=True, link=True) == solid
+    assert not stack.has_volumes(instances=True, link=False)
+
+
+def test_channels_have_their_files_names_or_numbers():
+    two = Stack((image("ZCYX")[:, :2],), Selection("ZCYX", channels=(Channel(1, None),)))
+    assert two.channel_names(("DAPI", "GFP")) == ["DAPI", "GFP"]
+    assert two.read_names(("DAPI", "GFP")) == ["GFP"]
+    assert (two.channel_names(), two.read_names()) == (["channel_0", "channel_1"], ["channel_1"])
+    seen = two.intensities(("DAPI", "GFP"))
+    assert (seen["GFP"].plane(z=3) == image("ZCYX")[3, 1]).all()
+    one = Stack((image("YX"),), Selection("YX"))
+    assert (one.channel_names(), list(one.intensities(["DAPI"]))) == (["channel_0"], ["DAPI"])
+
+
+def test_colours_and_layers_of_their_own_have_names_too():
+    colours = np.stack([image("YX"), image("YX") + 1, image("YX") + 2, image("YX")], axis=-1)
+    seen = Stack((colours,), Selection("YX", rgb=True)).intensities()
+    assert list(seen) == ["red", "green", "blue"]
+    assert (seen["blue"].plane() == image("YX") + 2).all()
+    blue = Stack((colours,), Selection("YX", rgb=True, channels=(Channel(2, None),)))
+    assert (blue.channel_names(), blue.read_names()) == (["red", "green", "blue"], ["blue"])
+    layers = (image("YX"),), (image("YX") * 2,)
+    apart = Stack(layers[0], Selection("YX", channels=(Channel(0, None), Channel(1, None))), "a, b", layers)
+    assert (apart.intensities()["channel_1"].plane() == image("YX") * 2).all()

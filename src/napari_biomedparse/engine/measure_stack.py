@@ -18,7 +18,7 @@ from napari_biomedparse.ontology import find_object
 
 # None where nothing can be said.
 Cell = str | int | float | None
-# Prompt, frame and section -> its probability, (Y, X), or None where that is not known.
+# Prompt, frame and section -> its probability, (rows, columns), NaN where that is not known; None if it is nowhere.
 Probability = Callable[[str, int, int], NDArray[np.floating[Any]] | None]
 
 _BOX = {"T": ("start", "stop"), "Z": ("front", "back"), "Y": ("top", "bottom"), "X": ("left", "right")}
@@ -96,11 +96,11 @@ def measure_stack(
         - ``box_ratio``, ``convex_ratio`` and ``inverse_rotational_inertia`` as in the BiomedParse paper
           (:class:`~napari_biomedparse.engine.shape.Shape`). The convex ratio is the solidity under another name.
 
-        Volumes have ``solidity`` and ``box_ratio`` only, for the others are about planes. Then ``mean_probability``,
-        None where it is not known; ``intensity_CHANNEL_`` ``mean``, ``std`` (of all pixels, not of a sample), ``min``,
-        ``max`` and ``median`` of the finite values, None without any; and with spacing and unit
-        ``area_UNIT2`` or ``volume_UNIT3``, ``centroid_*_UNIT``, and ``equivalent_diameter_UNIT``, that of the disc or
-        ball of the same size. No number is NaN or infinite.
+        Volumes have ``solidity`` and ``box_ratio`` only, for the others are about planes. Then ``mean_probability`` of
+        the object's own prompt over its pixels, None if it is not known on all of them; ``intensity_CHANNEL_``
+        ``mean``, ``std`` (of all pixels, not of a sample), ``min``, ``max`` and ``median`` of the finite values, None
+        without any; and with spacing and unit ``area_UNIT2`` or ``volume_UNIT3``, ``centroid_*_UNIT``, and
+        ``equivalent_diameter_UNIT``, that of the disc or ball of the same size. No number is NaN or infinite.
 
     Raises
     ------
@@ -139,7 +139,7 @@ class _Layout:
     def of(
         cls, labels: Frames, spacing: Mapping[str, float], unit: str | None, solid: bool | None, plane: str
     ) -> _Layout:
-        letters = "ZYX" if (plane == "YX" and labels.sizes[1] > 1 if solid is None else solid) else plane
+        letters = f"Z{plane}" if (plane == "YX" and labels.sizes[1] > 1 if solid is None else solid) else plane
         for letter, size in spacing.items():
             if not (math.isfinite(size) and size > 0):
                 raise ValueError(f"The size of a pixel along {letter} must be above 0, not {size}.")
@@ -163,10 +163,15 @@ class _Layout:
         return columns
 
 
+def axes_across(plane: str) -> tuple[str, str]:
+    """Return the axes that ``frame`` and ``plane`` count along where planes have these rows and columns."""
+    frame, section = (letter for letter in "TZYX" if letter not in plane)
+    return frame, section
+
+
 def _turned(frames: Frames, plane: str) -> Frames:
     """Return an array with some other axes as the rows and columns of its planes."""
-    left = [letter for letter in "TZYX" if letter not in plane]
-    roles = dict(zip([*left, *plane], "TZYX", strict=True))
+    roles = dict(zip([*axes_across(plane), *plane], "TZYX", strict=True))
     return Frames(frames.array, "".join(roles.get(letter, letter) for letter in frames.axes), frames.at)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.channels import Channel, mix
+from napari_biomedparse.engine.frames import Frames
 from napari_biomedparse.engine.preprocess import ImageError, check_image, check_width
-from napari_biomedparse.engine.selection import Place, Selection
+from napari_biomedparse.engine.selection import COLOURS, Place, Selection
 from napari_biomedparse.ontology import Scale
 
 # Micrometres per pixel near which cells were photographed in most training images (40x to 20x objectives).
@@ -82,6 +83,39 @@ class Stack:
     def shape(self) -> tuple[int, ...]:
         """Shape of the selected level, without colours."""
         return tuple(self.array.shape[: len(self.selection.axes)])
+
+    @property
+    def downsampling(self) -> dict[str, float]:
+        """How many pixels of the finest level one of the selected level spans along each axis."""
+        # Of colours the levels have an axis more.
+        pairs = zip(self.selection.axes, self.levels[0].shape, self.shape, strict=False)
+        return {letter: finest / own for letter, finest, own in pairs}
+
+    def spacing(self, finest: Mapping[str, float]) -> dict[str, float]:
+        """Return sizes of the selected level's pixels from those of the finest one's, along the axes that there are."""
+        factors = self.downsampling
+        return {letter: size * factors[letter] for letter, size in finest.items() if letter in factors}
+
+    @property
+    def solid(self) -> bool:
+        """Whether several sections are parsed, so that pixels are voxels."""
+        chosen = self.selection
+        every = "Z" in chosen.free and chosen.at.get("Z") is None
+        return every and self.shape[chosen.axes.index("Z")] > 1
+
+    def has_volumes(self, instances: bool, link: bool) -> bool:
+        """Whether what has one label is measured as a volume; otherwise it has an area on each plane.
+
+        Separate objects that are not linked have another label on each section.
+
+        Parameters
+        ----------
+        instances
+            Whether separate objects have labels of their own.
+        link
+            Whether they keep them from section to section.
+        """
+        return self.solid and (link or not instances)
 
     def places(self) -> list[Place]:
         """Return the planes to parse."""
@@ -161,6 +195,34 @@ class Stack:
         except ImageError as error:
             raise ImageError(f"{self.name}: {error}") from None
 
+    def channel_names(self, known: Sequence[str] = ()) -> list[str]:
+        """Return a name for each channel of the image, of colours for each of them.
+
+        Parameters
+        ----------
+        known
+            Those of the file, in its order; empty where it gives none.
+        """
+        if self.selection.rgb:
+            return list(COLOURS)
+        axes = self.selection.axes
+        count = len(self.apart) or (self.shape[axes.index("C")] if "C" in axes else 1)
+        return [channel_name(n, known) for n in range(count)]
+
+    def read_names(self, known: Sequence[str] = ()) -> list[str]:
+        """Return the names of the channels, or colours, that :meth:`values` reads."""
+        names = self.channel_names(known)
+        every = self.selection.rgb and not self.selection.channels
+        return names if every else [names[n] for n in self._channels]
+
+    def intensities(self, known: Sequence[str] = ()) -> dict[str, Frames]:
+        """Return the pixels of each channel of the image, by the names of :meth:`channel_names`."""
+        axes, names = self.selection.axes, self.channel_names(known)
+        if self.selection.rgb:
+            return {name: Frames(self.array, f"{axes}S", {"S": n}) for n, name in enumerate(names)}
+        at = "C" if "C" in axes else ""
+        return {name: Frames(self.array_of(n), axes, dict.fromkeys(at, n)) for n, name in enumerate(names)}
+
     def blank(self, dtype: type[np.integer[Any]]) -> NDArray[np.integer[Any]]:
         """Return an array of zeros for labels, of :attr:`shape`; all channels share the same memory."""
         axes, shape = self.selection.axes, self.shape
@@ -176,6 +238,11 @@ class Stack:
     @property
     def _channels(self) -> list[int]:
         return [channel.index for channel in self.selection.channels] or [0]
+
+
+def channel_name(number: int, known: Sequence[str] = ()) -> str:
+    """Return the name of a channel, from 0: that among the known ones of its file, else ``"channel_0"`` and so on."""
+    return known[number] if number < len(known) else f"channel_{number}"
 
 
 def choose_level(

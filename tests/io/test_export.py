@@ -18,6 +18,8 @@ from hypothesis.extra.numpy import arrays
 from ome_types import from_tiff
 from skimage.draw import polygon2mask
 
+from napari_biomedparse.engine.frames import Frames
+from napari_biomedparse.engine.measure_stack import measure_stack
 from napari_biomedparse.harmonise.volumes import nifti_labels
 from napari_biomedparse.io.export import ExportError, export
 from napari_biomedparse.io.opened import open_image
@@ -280,6 +282,31 @@ def test_coco_of_a_stack(tmp_path, stack):
         assert annotation["area"] == pixels.sum()
     scores = [annotation.get("score") for annotation in content["annotations"]]
     assert scores == [None] * 9 + [None, 0.75, None] * 3
+
+
+def test_measurements_are_found_plane_by_plane_and_volume_by_volume(stack):
+    volumes = result(stack, "TZYX")
+    assert volumes.row(2, 1, 0) == volumes.row(2, 1, 2) == volumes.rows[4]
+    sections = result(stack, "TZYX", rows=list(measure_stack(Frames(stack, "TZYX"), NAMES, solid=False)))
+    assert [sections.row(1, t, z)["centroid_x_px"] for t in range(2) for z in range(3)] == [60 + n for n in range(6)]
+    assert volumes.row(9, 0, 0) == {}
+
+
+def test_objects_of_a_coronal_plane_have_their_score_and_measurements_on_all_sections(tmp_path):
+    labels = np.zeros((6, 4, 30), np.int32)
+    labels[1:5, 1, 3:20] = 1
+    probability = np.full((6, 30), 0.75)
+    rows = list(measure_stack(Frames(labels, "ZYX"), NAMES, plane="ZX", probability=lambda *_: probability))
+    coronal = result(labels, "ZYX", rows=rows, plane="ZX")
+    content = json.loads(export(coronal, tmp_path / "a.json").read_text())
+    assert [annotation["score"] for annotation in content["annotations"]] == [0.75] * 4
+    features = json.loads(export(coronal, tmp_path / "a.geojson").read_text())["features"]
+    assert [feature["properties"]["measurements"]["area_px"] for feature in features] == [68] * 4
+    # A section cuts through an object on several coronal planes, of which none is the one.
+    labels[:, 2] = labels[:, 1]
+    rows = list(measure_stack(Frames(labels, "ZYX"), NAMES, plane="ZX"))
+    assert len(rows) == 2
+    assert result(labels, "ZYX", rows=rows, plane="ZX").row(1, 0, 2) == {}
 
 
 def test_labels_without_a_name_are_kept(tmp_path, plane):

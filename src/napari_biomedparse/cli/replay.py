@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,12 +27,11 @@ def replay(
         import hashlib
 
         from napari_biomedparse.engine.follow import labels_of
-        from napari_biomedparse.engine.frames import Frames
-        from napari_biomedparse.engine.measure_stack import measure_stack, stack_columns
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.engine.recipe import Recipe
         from napari_biomedparse.io.export import check_target, export
-        from napari_biomedparse.io.read import read_array, sizes_of
+        from napari_biomedparse.io.opened import open_image
+        from napari_biomedparse.io.read import read_array
         from napari_biomedparse.io.result import Export
         from napari_biomedparse.ontology.palette import by_label, palette
         from napari_biomedparse.weights import locate
@@ -48,32 +47,20 @@ def replay(
                 raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
         chosen = wanted.selection
         array = [read_array(image, chosen.axes, chosen.rgb, level, scene) for level in range(chosen.level + 1)]
-        wanted = replace(wanted, source=str(image))
-        followed = labels_of(wanted, array, Predictor.from_pretrained(weights, device))
-        frames = Frames(followed.values, chosen.axes)
-        told, unit = sizes_of(image, scene)
-        coarser = {
-            letter: finest / own
-            for letter, finest, own in zip(chosen.axes, array[0].shape, array[-1].shape, strict=False)
-        }
-        spacing = {letter: size * coarser[letter] for letter, size in told.items() if letter in chosen.axes}
-        prompts = list(dict.fromkeys([*wanted.prompts, *followed.names.values()]))
+        found = labels_of(replace(wanted, source=str(image)), array, Predictor.from_pretrained(weights, device))
+        prompts = found.findings.prompts
         colours = dict(zip(prompts, palette(prompts), strict=True))
-        # Labels of one section chosen from a stack are no volume.
-        solid = "Z" in chosen.free and chosen.at.get("Z") is None and frames.sizes[1] > 1
-        measured: dict[str, Any] = {"spacing": spacing, "unit": unit, "solid": solid, "plane": chosen.plane}
-        made = Export(
-            followed.values,
-            chosen.axes,
-            followed.names,
-            by_label(followed.names, colours, wanted.paint.instances),
-            spacing,
-            unit,
+        opened = open_image(image, scene)
+        made = Export.of(
+            found.findings,
+            wanted,
+            found.values,
+            found.names,
+            found.findings.stack.spacing(opened.spacing),
+            opened.unit,
+            opened.channels,
+            colours=by_label(found.names, colours, wanted.paint.instances),
             source=image,
-            model=wanted.model,
-            rows=tuple(measure_stack(frames, followed.names, **measured)),
-            columns=stack_columns(frames, **measured),
-            downsampling=coarser,
         )
         export(made, output, overwrite)
         typer.echo(str(output))

@@ -267,10 +267,11 @@ def number_over(
 
 
 class Labels(NamedTuple):
-    """Labels of an image, and what their values mean."""
+    """Labels of an image, what their values mean, and the findings that they were made from."""
 
     values: NDArray[np.integer[Any]]
     names: dict[int, str]
+    findings: Findings
 
 
 def follow(recipe: Recipe, image: Any, predictor: Predictor | None = None) -> NDArray[np.integer[Any]]:
@@ -302,7 +303,7 @@ def follow(recipe: Recipe, image: Any, predictor: Predictor | None = None) -> ND
 
 
 def labels_of(recipe: Recipe, image: Any, predictor: Predictor | None = None) -> Labels:
-    """Do what :func:`follow` does; return also the prompt of each value."""
+    """Do what :func:`follow` does; return also the prompt of each value, and what was found."""
     if predictor is None:
         from napari_biomedparse.engine.predictor import Predictor
 
@@ -314,4 +315,4 @@ def labels_of(recipe: Recipe, image: Any, predictor: Predictor | None = None) ->
         if isinstance(event, Seen):
             findings.add(event)
     values, names, _ = findings.labels(recipe.paint, recipe.link)
-    return Labels(values, names)
+    return Labels(values, names, findings)

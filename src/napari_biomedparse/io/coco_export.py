@@ -19,12 +19,12 @@ def write_coco(path: Path, result: Export) -> None:
     """Write an image per plane and an annotation per object on it, in pixels of the labels.
 
     The planes of a stack or series have the same ``file_name`` and differ in ``frame`` and ``plane``, from 0; an
-    object's ``label`` is the same on all its planes. The score is the row's mean probability, if it has one.
+    object's ``label`` is the same on all its planes. The score is the row's mean probability, if it has one: that of
+    the whole volume where objects are volumes.
     """
     prompts = dict.fromkeys(prompt for _, prompt in sorted(result.names.items()))
     dataset = CocoDataset(result.model, {prompt: group_of(prompt) for prompt in prompts})
     name = result.source.name if result.source else result.title
-    scores = {(row.get("frame", 0), row.get("plane"), row["label"]): row.get("mean_probability") for row in result.rows}
     frames, depth, _, _ = result.frames.sizes
     for t in range(frames):
         for z in range(depth):
@@ -37,7 +37,7 @@ def write_coco(path: Path, result: Export) -> None:
                 row: dict[str, Any] = {"label": label, "prompt": result.names.get(label) or UNNAMED}
                 row |= {"area_px": int(region.area), "bbox_top_px": top, "bbox_left_px": left}
                 row |= {"bbox_bottom_px": bottom, "bbox_right_px": right}
-                row["mean_probability"] = scores.get((t, z, label), scores.get((t, None, label)))
+                row["mean_probability"] = result.row(label, t, z).get("mean_probability")
                 rows.append(row)
             place = {"frame": t, "plane": z} if frames > 1 or depth > 1 else None
             dataset.add_plane(name, plane, rows, place)

@@ -43,14 +43,13 @@ def _features(result: Export) -> Iterator[dict[str, Any]]:
     firsts: dict[str, int] = {}
     for label, prompt in sorted(result.names.items()):
         firsts.setdefault(prompt, label)
-    measured = {(row.get("frame", 0), row.get("plane"), row["label"]): row for row in result.rows}
     frames, depth, _, _ = result.frames.sizes
     for t in range(frames):
         for z in range(depth):
             values, known = numbered(result.frames.plane(t, z))
             for region in regionprops(values):
                 label = int(known[region.label])
-                row = measured.get((t, z, label)) or measured.get((t, None, label)) or {}
+                row = result.row(label, t, z)
                 geometry = _geometry(region, result)
                 if frames > 1 or depth > 1:
                     geometry["plane"] = {"c": -1, "z": z, "t": t}

@@ -140,28 +140,6 @@ def read_array(path: str | Path, axes: str, rgb: bool = False, level: int = 0, s
     return array.transpose([order.index(letter) for letter in axes] + ([len(order)] if rgb else []))
 
 
-def sizes_of(path: str | Path, scene: str | None = None) -> tuple[dict[str, float], str | None]:
-    """Return the distance between pixels of a file's finest level along Z, Y and X, their unit, and along T in seconds.
-
-    Parameters
-    ----------
-    path, scene
-        As for :func:`read_array`.
-
-    Returns
-    -------
-    tuple
-        Sizes by axis, as far as the file says, and the unit's short name, or None without any.
-
-    Raises
-    ------
-    ReadError
-        If the file is unreadable.
-    """
-    image = _open(Path(path), scene)
-    return dict(image.spacing), image.unit
-
-
 def _open(path: Path, scene: str | None) -> OpenedImage:
     names = scenes(path)
     if scene is None and len(names) > 1:

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_biomedparse.engine.frames import Frames
+from napari_biomedparse.engine.measure_findings import measure_findings
 from napari_biomedparse.engine.measure_stack import Cell, stack_columns
 from napari_biomedparse.engine.units import UNITS, Unit, short_unit
+
+if TYPE_CHECKING:
+    from napari_biomedparse.engine.follow import Findings
+    from napari_biomedparse.engine.recipe import Recipe
 
 # Red, green, blue and opacity, each from 0 to 1.
 RGBA = tuple[float, float, float, float]
@@ -54,6 +59,8 @@ class Export:
     downsampling
         Letter -> how many pixels of the image's finest level a pixel of the labels spans along this axis; 1 by
         default.
+    plane
+        The axes of the planes that the rows are about, rows first.
 
     Raises
     ------
@@ -75,6 +82,7 @@ class Export:
     rows: Sequence[Mapping[str, Cell]] = ()
     columns: Sequence[str] = ()
     downsampling: Mapping[str, float] = field(default_factory=dict)
+    plane: str = "YX"
 
     def __post_init__(self) -> None:
         kind = np.dtype(self.labels.dtype)
@@ -82,6 +90,38 @@ class Export:
             raise ExportError(f"Labels must be integers to be written, not {kind}.")
         if 0 in self.frames.sizes:
             raise ExportError("There are no pixels to write.")
+
+    @classmethod
+    def of(
+        cls,
+        findings: Findings,
+        recipe: Recipe,
+        labels: Any,
+        names: Mapping[int, str],
+        spacing: Mapping[str, float],
+        unit: str | None,
+        channels: Sequence[str] = (),
+        **about: Any,
+    ) -> Export:
+        """Return labels that were made from findings, measured; ``about`` has the colours, the title and the source.
+
+        Parameters are those of :func:`~napari_biomedparse.engine.measure_findings.measure_findings`.
+        """
+        stack = findings.stack
+        columns, rows = measure_findings(findings, recipe, labels, names, spacing, unit, channels)
+        return cls(
+            labels,
+            stack.selection.axes,
+            names,
+            spacing=spacing,
+            unit=unit,
+            model=recipe.model,
+            rows=rows,
+            columns=columns,
+            downsampling=stack.downsampling,
+            plane=stack.selection.plane,
+            **about,
+        )
 
     @cached_property
     def frames(self) -> Frames:
@@ -100,7 +140,25 @@ class Export:
             return list(self.columns)
         if self.rows:
             return list(dict.fromkeys(column for row in self.rows for column in row))
-        return stack_columns(self.frames, spacing={**self.spacing}, unit=self.unit)
+        return stack_columns(self.frames, spacing={**self.spacing}, unit=self.unit, plane=self.plane)
+
+    def row(self, label: int, frame: int, section: int) -> Mapping[str, Cell]:
+        """Return the measurements of a label where it lies on a plane of Y and X, empty if there are none.
+
+        Those of a volume hold on all its sections. A section cuts through many coronal or sagittal planes; an object
+        that was measured on several of these has none there.
+        """
+        return self._rows.get((frame, section, label)) or self._rows.get((frame, None, label)) or {}
+
+    @cached_property
+    def _rows(self) -> dict[tuple[Cell, Cell, Cell], Mapping[str, Cell]]:
+        """Frame, section (None for any of them) and label -> its row; an empty one where there are several."""
+        along_z = set(self.plane) == {"Y", "X"}
+        found: dict[tuple[Cell, Cell, Cell], Mapping[str, Cell]] = {}
+        for row in self.rows:
+            key = row.get("frame", 0), row.get("plane") if along_z else None, row["label"]
+            found[key] = {} if key in found else row
+        return found
 
     def rgb(self, label: int) -> list[int] | None:
         """Return a label's red, green and blue, 0-255, if it has a colour."""

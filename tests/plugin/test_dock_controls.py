@@ -120,11 +120,11 @@ def test_measure_fills_the_table_and_shows_it(viewer, dock, qtbot, small):
     wait(dock, qtbot)
     features = only(viewer).features
     wanted = {"area_um2", "eccentricity", "solidity", "box_ratio", "convex_ratio", "inverse_rotational_inertia"}
-    assert wanted | {"intensity_image_mean"} <= set(features)
+    assert wanted | {"intensity_channel_0_mean", "mean_probability"} <= set(features)
     first = features.iloc[0]
     inside = only(viewer).data == first["index"]
     assert first["area_px"] == inside.sum()
-    assert first["intensity_image_mean"] == pytest.approx(small[inside].mean(), abs=1e-3)
+    assert first["intensity_channel_0_mean"] == pytest.approx(small[inside].mean(), abs=1e-3)
     assert any("Features table" in name for name in viewer.window.dock_widgets)
     # A control that comes to rest late finds nothing to paint again.
     dock._settle_timer.start()

@@ -209,7 +209,7 @@ def test_a_result_outlives_a_mixed_layer(viewer, dock, qtbot, channels):
     assert (labels.data > 0).sum() < (before > 0).sum()
     dock.findChild(QPushButton, "measure").click()
     qtbot.waitUntil(lambda: not dock.actions.busy, timeout=RUN)
-    assert {"intensity_c0_mean", "intensity_c1_mean"} <= set(labels.features)
+    assert {"intensity_channel_0_mean", "intensity_channel_1_mean"} <= set(labels.features)
 
 
 def test_script_and_command_of_layers_without_a_file_say_what_they_need(viewer, dock, qtbot, channels, predictor):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +13,16 @@ from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
-from napari_biomedparse.engine.frames import Frames
-from napari_biomedparse.engine.measure_stack import measure_stack, stack_columns
+from napari_biomedparse.engine.measure_stack import Cell
 from napari_biomedparse.engine.recipe import RecipeError
-from napari_biomedparse.engine.selection import COLOURS
+from napari_biomedparse.engine.stack import channel_name
 from napari_biomedparse.io.export import FORMATS, export
+from napari_biomedparse.io.opened import open_image
 from napari_biomedparse.io.result import Export
+from napari_biomedparse.ontology.palette import by_label
 from napari_biomedparse.plugin.controller import Controller
-from napari_biomedparse.plugin.counting import solid, spacing_of
-from napari_biomedparse.plugin.layers import ResultLayer, recipe_of
+from napari_biomedparse.plugin.counting import spacing_of
+from napari_biomedparse.plugin.layers import ResultLayer, file_of, recipe_of
 from napari_biomedparse.plugin.mixing import source_of
 from napari_biomedparse.plugin.result import Result
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork
@@ -63,9 +66,9 @@ class ResultActions:
         entry, recipe = self._entry(result), result.recipe
 
         def work() -> Generator[Any, None, None]:
-            yield _measured(result, entry)
+            yield _exported(result, entry).rows
 
-        def seen(rows: list[dict[str, Any]]) -> None:
+        def seen(rows: Sequence[Mapping[str, Cell]]) -> None:
             if entry.layer not in self._viewer.layers:
                 self.said.emit("The labels were deleted while they were measured.", True)
                 return
@@ -194,61 +197,36 @@ class ResultActions:
         docked.show()
 
 
-def _channels(result: Result) -> dict[str, Frames]:
-    """Return the image's channels, or its colours, by name."""
-    stack = result.findings.stack
-    axes = stack.selection.axes
-    if stack.selection.rgb:
-        return {name: Frames(stack.array, f"{axes}S", {"S": n}) for n, name in enumerate(COLOURS)}
-    if stack.apart:
-        return {f"c{n}": Frames(stack.array_of(n), axes) for n in range(len(stack.apart))}
-    if "C" in axes:
-        count = stack.shape[axes.index("C")]
-        return {f"c{n}": Frames(stack.array, axes, {"C": n}) for n in range(count)}
-    return {"image": Frames(stack.array, axes)}
-
-
-def _measured(result: Result, entry: ResultLayer) -> list[dict[str, Any]]:
-    stack = result.findings.stack
-    spacing, unit = spacing_of(result.image, stack)
-    labels = Frames(entry.layer.data, stack.selection.axes)
-    rows = measure_stack(
-        labels,
-        entry.names,
-        spacing=spacing,
-        unit=unit,
-        intensity=_channels(result),
-        solid=solid(stack),
-        plane=stack.selection.plane,
-    )
-    return [{**row, "review": result.review.get(str(row["prompt"]), "")} for row in rows]
-
-
 def _exported(result: Result, entry: ResultLayer) -> Export:
-    stack = result.findings.stack
-    spacing, unit = spacing_of(result.image, stack)
-    finest = stack.levels[0].shape
-    channels = _channels(result)
-    columns = stack_columns(
-        Frames(entry.layer.data, stack.selection.axes),
-        spacing=spacing,
-        unit=unit,
-        channels=list(channels),
-        solid=solid(stack),
-        plane=stack.selection.plane,
-    )
+    """Return the labels of a layer as they are now, measured."""
+    spacing, unit = spacing_of(result.image, result.findings.stack)
     path = result.image.source.path
-    return Export(
+    made = Export.of(
+        result.findings,
+        result.recipe,
         entry.layer.data,
-        stack.selection.axes,
         entry.names,
-        {value: entry.colours[prompt] for value, prompt in entry.names.items()},
         spacing,
         unit,
-        entry.layer.name,
-        Path(path) if path else None,
-        result.recipe.model,
-        tuple(_measured(result, entry)),
-        (*columns, "review"),
-        downsampling={letter: finest[n] / stack.shape[n] for n, letter in enumerate(stack.selection.axes)},
+        _channel_names(result),
+        colours=by_label(entry.names, entry.colours, result.recipe.paint.instances),
+        title=entry.layer.name,
+        source=Path(path) if path else None,
     )
+    reviewed = [{**row, "review": result.review.get(str(row["prompt"]), "")} for row in made.rows]
+    return replace(made, rows=reviewed, columns=(*made.columns, "review"))
+
+
+def _channel_names(result: Result) -> Sequence[str]:
+    """Return the names that the file of a result's image gives its channels, if it is one that can be read."""
+    stack, path = result.findings.stack, file_of(result.image)
+    known: Sequence[str] = ()
+    if path and not stack.selection.rgb:
+        # Each format's reader has exceptions of its own; the file is not needed for what was found.
+        with suppress(Exception):
+            known = open_image(Path(path)).channels
+    if stack.apart:
+        # The recipe names a file only where the layers' pixels were found in it.
+        inside = known if result.recipe.source == path else ()
+        return [channel_name(channel.index, inside) for channel in result.recipe.selection.channels]
+    return known if len(known) == len(stack.channel_names()) else ()

@@ -64,13 +64,20 @@ def test_objects_of_a_stack_are_numbered_as_the_recipe_says(tmp_path, predictor,
     assert dict(zip(found.table["label"], found.table["volume_px" if link else "area_px"], strict=True)) == counts
 
 
-def test_what_is_not_parted_is_counted_plane_by_plane(tmp_path, stack):
+@pytest.mark.parametrize("axes", ["ZYX", "TYX"])
+def test_what_is_not_parted_is_counted_plane_by_plane(tmp_path, stack, axes):
     pixels = np.stack([stack[0], np.zeros_like(stack[0]), stack[1], stack[2]])
-    path = write_tiff(tmp_path / "a.ome.tif", pixels, "ZYX")
-    found = done(job_of(path, recipe_of("ZYX", paint=Paint()), tmp_path / "out"))
+    path = write_tiff(tmp_path / "a.ome.tif", pixels, axes)
+    found = done(job_of(path, recipe_of(axes, paint=Paint()), tmp_path / "out"))
     assert found.objects == {"nuclei": 3}
-    assert (found.table["label"], found.table["plane"]) == ([1, 1, 1], [0, 2, 3])
-    assert found.table["area_px"] == [int(found.labels[z].sum()) for z in (0, 2, 3)]
+    if axes == "TYX":
+        assert (found.table["label"], found.table["frame"]) == ([1, 1, 1], [0, 2, 3])
+        assert found.table["area_px"] == [int(found.labels[t].sum()) for t in (0, 2, 3)]
+    else:
+        # Sections are those of one volume.
+        assert (found.table["label"], found.table["frame"]) == ([1], [0])
+        assert found.table["volume_px"] == [int(found.labels.sum())]
+        assert (found.table["bbox_front_px"], found.table["bbox_back_px"]) == ([0], [4])
 
 
 def test_a_series_of_volumes_of_one_channel(tmp_path, predictor, stack):

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_biomedparse.engine.link import adjoin
 from napari_biomedparse.engine.object_size import common, telling
-from napari_biomedparse.engine.selection import COLOURS, Place
+from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.files.replacing import clear_beside
 from napari_biomedparse.io.durable import put, tidy
 from napari_biomedparse.io.label_store import MOST_NAMED, LabelStore, StoreBlock, is_store
@@ -208,23 +208,21 @@ def _place_of(job: Job, target: StoreBlock) -> Place:
 
 
 def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[int, int], version: str) -> Finished:
-    image, selection, paint = job.image, job.recipe.selection, job.recipe.paint
-    solid = "Z" in selection.free and selection.at.get("Z") is None and job.recipe.link and paint.instances
+    image, paint = job.image, job.recipe.paint
+    solid = job.stack.has_volumes(paint.instances, job.recipe.link)
     parts = []
+    planes: set[tuple[Place, int]] = set()
     for target in _targets(job, store, places):
         found = job.scratch.get("write", tasks.target_key(target))
         if found:
             at = dict(zip((letter for letter in "TZ" if letter in store.axes), target.place, strict=True))
             parts.append(_placed(found, at.get("T", 0), at.get("Z", 0), solid))
+            if not paint.instances:
+                planes.update((target.place, label) for label in found["label"].tolist())
     prompts = {value: job.prompts[n] for value, n in names.items()}
-    finest, level = image.levels[0].shape, job.stack.array.shape
-    spacing = {
-        letter: size * (finest[selection.axes.index(letter)] / level[selection.axes.index(letter)])
-        for letter, size in image.spacing.items()
-        if letter in selection.axes
-    }
+    spacing = job.stack.spacing(image.spacing)
     sums = united(parts)
-    channels = _channels(job)
+    channels = job.stack.read_names(image.channels)
     if not sums:
         # A table without rows has its columns, too.
         sums = {name: values[:0] for name, values in _placed(no_sums(len(channels)), 0, 0, solid).items()}
@@ -233,9 +231,9 @@ def _finish(job: Job, store: LabelStore, places: Sequence[Place], names: dict[in
     put(job.table, as_parquet(table), job.folder)
     colours = dict(zip(job.prompts, palette(job.prompts), strict=True))
     counts = dict.fromkeys(job.prompts, 0)
-    # What is not parted has one label on all planes, and a row of the table for each of them.
-    for prompt in prompts.values() if paint.instances else table["prompt"]:
-        counts[prompt] += 1
+    # What is not parted has one label on all planes.
+    for value in prompts if paint.instances else (label for _, label in planes):
+        counts[prompts[value]] += 1
     named = prompts if paint.instances else dict(enumerate(job.prompts, start=1))
     named = named if len(named) <= MOST_NAMED else {}
     about = {
@@ -256,13 +254,3 @@ def _placed(sums: Arrays, t: int, z: int, solid: bool) -> Arrays:
     if solid:
         across |= {"z": area * float(z), "front": np.full(count, z), "back": np.full(count, z + 1)}
     return {**sums, **across}
-
-
-def _channels(job: Job) -> tuple[str, ...]:
-    """Return names of the channels that are read."""
-    chosen = job.recipe.selection
-    if chosen.rgb and not chosen.channels:
-        return COLOURS
-    known = COLOURS if chosen.rgb else job.image.channels
-    read = [channel.index for channel in chosen.channels] or [0]
-    return tuple(known[n] if n < len(known) else f"channel_{n}" for n in read)

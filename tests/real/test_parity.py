@@ -49,7 +49,9 @@ def test_every_reference_value(model, reference):
     image, values = reference
     rgb = torch.from_numpy(image).permute(2, 0, 1).float()[None]
     with torch.inference_mode():
-        maps = model.image_encoder((rgb - model.pixel_mean) / model.pixel_std)
+        shown = (rgb - model.pixel_mean) / model.pixel_std
+        np.testing.assert_allclose(shown[0, :, ::64, ::64], values["input_sub"], atol=1e-5)
+        maps = model.image_encoder(shown)
         levels, finest = model.pixel_decoder(maps)
         mask_features = model.pixel_decoder.mask_features(finest)
         computed = dict(zip(FEATURES, [*maps, mask_features, *levels], strict=True))
@@ -71,11 +73,17 @@ def test_every_reference_value(model, reference):
             np.testing.assert_allclose(answer.similarity[0, 0], values[f"p{n}_similarity"], atol=2e-2)
             assert answer.query[0, 0] == values[f"p{n}_matched_query"]
             error = np.abs(answer.logits[0, 0].numpy() - values[f"p{n}_mask_logits_256"].astype(np.float32))
-            assert np.quantile(error, 0.999) < 0.02 * values[f"p{n}_mask_logits_std"]
+            spread = values[f"p{n}_mask_logits_std"]
+            assert np.quantile(error, 0.999) < 0.02 * spread
+            assert answer.logits.mean().item() == pytest.approx(values[f"p{n}_mask_logits_mean"], abs=0.02 * spread)
+            assert answer.logits.std().item() == pytest.approx(spread, rel=0.02)
+            # The masks of all queries, which the engine does not compute.
+            queries = model.mask_decoder(features, text)[-1].masks[0, 0]
+            means = torch.einsum("qc,chw->qhw", queries, mask_features[0]).mean(dim=(1, 2))
+            np.testing.assert_allclose(means, values[f"p{n}_query_mask_means"], atol=0.02 * spread)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("reference", ["06_CT_abdomen"], indirect=True)
 def test_the_engine_gives_the_reference_probabilities(weights, reference):
     """All prompts in one call, as a batch: each must give what it gave alone."""
     image, values = reference

@@ -221,7 +221,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, discs_source):
 def test_the_json_is_written_without_holding_it_in_memory(tmp_path):
     annotated = [{"mask_file": f"{n}.png", "target": f"thing {n}", "area": 3, "bbox": [1, 1, 2, 2]} for n in range(5)]
     images = [{"file_name": f"{z}.png", "height": 9, "width": 9, "annotations": annotated} for z in range(10)]
-    record = {"group": "p", "images": images}
+    record = {"group": "p", "images": images, "left_out": 0}
     path = tmp_path / "train.json"
     tracemalloc.start()
     counts = write_split(path, "train", lambda: iter([record] * 80), {}, lambda target: (1, [target] * 5))

@@ -37,7 +37,10 @@ def scans(tmp_path):
 
 def test_volumes_are_cut_into_planes_without_the_empty_ones(tmp_path, scans):
     out = tmp_path / "out"
-    build(scans, out, Settings(size=64, test=0, min_pixels=20))
+    summary = build(scans, out, Settings(size=64, test=0, min_pixels=20))
+    assert [note for note in summary.notes if note.startswith("4 images or planes show no object")]
+    # Also those that an earlier build left out.
+    assert build(scans, out, Settings(size=64, test=0, min_pixels=20)).notes == summary.notes
     examples = {example.image.name: example for example in read_split(out, "train")}
     # Slice 7 has fewer pixels than count.
     assert {name: list(example.masks) for name, example in examples.items()} == {

@@ -22,7 +22,9 @@ def test_tables_may_be_written_either_way_round():
     assert read_table({"background": 0, "liver": 1, "whole": [1, 2]}) == {"liver": [1], "whole": [1, 2]}
     assert read_table({"#ff0000": "artery", 2: "vein"}) == {"artery": [0x1FF0000], "vein": [2]}
     assert read_table({"#0000ff": "vein", "#ffffff": "bone"}) == {"vein": [0x10000FF], "bone": [255]}
-    for wrong in ({}, [1], {"liver": "one"}):
+    rows = [{"id": 0, "name": "background"}, {"id": 1, "name": "liver"}, {"value": "2", "label": "liver "}]
+    assert read_table(rows) == {"liver": [1, 2]}
+    for wrong in ({}, [], [1], [{"id": 1}], {"liver": "one"}):
         with pytest.raises(ValueError, match="label"):
             read_table(wrong)
 
@@ -32,6 +34,18 @@ def test_a_table_file_is_json_or_csv(tmp_path):
     (tmp_path / "a.csv").write_text("value,label\n0,background\n1,left kidney\n2,spleen\n")
     assert read_table_file(tmp_path / "a.json") == {"liver": [1]}
     assert read_table_file(tmp_path / "a.csv") == {"left kidney": [1], "spleen": [2]}
+    for number, text in enumerate(
+        [
+            "label,value\nbackground,0\nleft kidney,1\nspleen,2\n",
+            "1;left kidney\n2;spleen\n",
+            "id\tname\tcolour\n1\tleft kidney\tred, dark\n2\tspleen\tblue\n",
+            'id;name\n1;"left kidney"\n2;spleen\n',
+        ]
+    ):
+        (tmp_path / f"{number}.csv").write_text(text)
+        assert read_table_file(tmp_path / f"{number}.csv") == {"left kidney": [1], "spleen": [2]}
+    (tmp_path / "list.json").write_text('[{"id": 1, "name": "liver"}]')
+    assert read_table_file(tmp_path / "list.json") == {"liver": [1]}
     (tmp_path / "b.csv").write_text("nothing\n")
     for name in ("b.csv", "missing.json"):
         with pytest.raises(SourceError, match=name):

@@ -17,13 +17,17 @@ from napari_biomedparse.harmonise.layout import Split, categories
 
 @dataclass
 class Counts:
-    """What a split holds: images, masks with something in them per target, empty masks, annotated sentences."""
+    """What a split holds: images, masks with something in them per target, empty masks, annotated sentences.
+
+    ``left_out`` are images or planes that show nothing, or nothing large enough.
+    """
 
     images: int = 0
     masks: Counter[str] = field(default_factory=Counter)
     empty_masks: int = 0
     sentences: int = 0
     instances: bool = False
+    left_out: int = 0
 
 
 def write_split(
@@ -52,7 +56,7 @@ def write_split(
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("w", encoding="utf-8") as file:
         file.write(f'{{"info": {_json(info)},\n"licenses": [],\n"categories": {_json(categories())},\n')
-        _write_list(file, "images", _images(records()))
+        _write_list(file, "images", _images(records(), counts))
         file.write(",\n")
         _write_list(file, "annotations", _annotations(records(), split, words, counts))
         file.write("}\n")
@@ -69,9 +73,10 @@ def _write_list(file: IO[str], name: str, rows: Iterator[dict[str, Any]]) -> Non
     file.write("]")
 
 
-def _images(records: Iterator[Record]) -> Iterator[dict[str, Any]]:
+def _images(records: Iterator[Record], counts: Counts) -> Iterator[dict[str, Any]]:
     numbers = count(1)
     for record in records:
+        counts.left_out += record["left_out"]
         for image in record["images"]:
             size = {name: image[name] for name in ("file_name", "height", "width")}
             yield {**size, "id": next(numbers), "group": record["group"]}

@@ -120,6 +120,12 @@ def add_notes(index: SourceIndex, targets: Iterable[str], summary: Summary) -> N
         summary.notes.append(f"{index.images_without_mask} images have no mask and were left out.")
     if index.masks_without_image:
         summary.notes.append(f"{index.masks_without_image} masks have no image and were left out.")
+    left_out = sum(counts.left_out for counts in summary.counts.values())
+    if left_out:
+        summary.notes.append(
+            f"{left_out} images or planes show no object, or none large enough, and were left out; --empty keeps a "
+            "share of those without any."
+        )
     for value, number in summary.unnamed.most_common(5):
         summary.notes.append(f"No label names the value {value}; it was taken for background in {number} images.")
     found = {target for counts in summary.counts.values() for target in counts.masks}

@@ -109,8 +109,9 @@ def make_item(
     -------
     dict
         ``split``, ``group`` and ``images``: for each its file name, height, width and annotations (mask file, target,
-        area in pixels, box as x, y, width, height, and whether its objects are numbered). ``unnamed``: values of
-        masks, five at most, that have no name and were taken for background.
+        area in pixels, box as x, y, width, height, and whether its objects are numbered). ``left_out``: how many planes
+        are not among them, since nothing counts in them. ``unnamed``: values of masks, five at most, that have no name
+        and were taken for background.
 
     Raises
     ------
@@ -152,7 +153,8 @@ def make_item(
         remove_files({"split": split, "images": images}, out)
         raise
     values = [value_text(value) for value in sorted(unnamed)[:5]]
-    return {"key": item.key, "group": item.group, "split": split, "images": images, "unnamed": values}
+    about = {"key": item.key, "group": item.group, "split": split, "unnamed": values}
+    return {**about, "images": images, "left_out": len(volume.planes) - len(images)}
 
 
 def split_for(item: Item, settings: Settings) -> Split:

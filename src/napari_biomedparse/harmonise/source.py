@@ -61,13 +61,15 @@ def read_table(content: Any) -> Table:
     Parameters
     ----------
     content
-        ``{1: "liver"}``, ``{"liver": 1}`` or ``{"liver": [1, 2]}``.
+        ``{1: "liver"}``, ``{"liver": 1}``, ``{"liver": [1, 2]}`` or ``[{"id": 1, "name": "liver"}]``.
 
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is none of these.
     """
+    if isinstance(content, list):
+        content = _by_name(content)
     if not isinstance(content, dict) or not content:
         raise ValueError("a table of labels must be like {1: liver, 2: spleen}")
     table: Table = {}
@@ -80,13 +82,27 @@ def read_table(content: Any) -> Table:
             label, values = str(left), [_value(right)]
         else:
             raise ValueError(f"{left!r}: {right!r} is no pair of a whole number and a label")
-        if values != [0]:
-            table.setdefault(label.strip(), []).extend(values)
+        if any(values):
+            table.setdefault(label.strip(), []).extend(filter(None, values))
+    return table
+
+
+def _by_name(rows: list[Any]) -> dict[str, list[Any]]:
+    """Return name -> numbers of entries such as ``{"id": 1, "name": "liver"}``, as COCO's categories are written."""
+    table: dict[str, list[Any]] = {}
+    for row in rows:
+        number, name = (
+            next((row[word] for word in words if isinstance(row, dict) and word in row), None)
+            for words in (("id", "value"), ("name", "label"))
+        )
+        if number is None or not isinstance(name, str):
+            raise ValueError(f"{row!r} is no label with an id and a name")
+        table.setdefault(name, []).append(number)
     return table
 
 
 def read_table_file(path: Path) -> Table:
-    """Read a table of labels: JSON, or CSV with the columns value and label.
+    """Read a table of labels: JSON, or rows of a value and a label, either first, parted by comma, semicolon or tab.
 
     Raises
     ------
@@ -97,16 +113,19 @@ def read_table_file(path: Path) -> Table:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
             return read_table(json.loads(text))
-        rows = [row for row in csv.reader(text.splitlines()) if len(row) >= 2]
-        table: Table = {}
-        for value, label in [row[:2] for row in rows if _is_value(row[0])]:
-            if _value(value):
-                table.setdefault(label.strip(), []).append(_value(value))
+        table = max((_rows(text, sign) for sign in ",;\t"), key=len)
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} is no table of labels ({error}); write {{1: liver}} or value,label rows.") from None
     if not table:
         raise SourceError(f"{path} names no label; write rows of value,label such as 1,liver.")
-    return table
+    return read_table(_by_name(table))
+
+
+def _rows(text: str, sign: str) -> list[dict[str, str]]:
+    """Return the rows with a value and a label that text has if its cells are parted by a sign."""
+    pairs = [row[:2] for row in csv.reader(text.splitlines(), delimiter=sign) if len(row) >= 2]
+    value = max((0, 1), key=lambda place: sum(_is_value(pair[place]) for pair in pairs))
+    return [{"id": pair[value], "name": pair[1 - value]} for pair in pairs if _is_value(pair[value])]
 
 
 class MaskRule(BaseModel):

@@ -112,8 +112,8 @@ def _too_few(answers: Mapping[tuple[str, str], Sequence[bool]]) -> str:
         return f"No object of one modality has {LEAST_MASKS} masks in these data sets; add data."
     shown = ", ".join(f"{sum(found)} of {len(found)} of {target}" for target, found in missed[:5])
     return (
-        f"The model finds too few of the objects, where {LEAST_MASKS} of one modality are needed: for {shown} masks its "
-        "answer is not empty. Train the model longer, or calibrate it on data like those it was trained on."
+        f"The model finds too few of the objects, where {LEAST_MASKS} of one modality are needed: for {shown} masks "
+        "its answer is not empty. Train the model longer, or calibrate it on data like those it was trained on."
     )
 
 

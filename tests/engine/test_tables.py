@@ -3,8 +3,11 @@
 import pytest
 
 from napari_biomedparse import CheckpointError
-from napari_biomedparse.engine.tables import PUBLISHED, known_modalities, table_of, table_path
+from napari_biomedparse.engine.tables import PUBLISHED, known_table, table_of, table_path
+from napari_biomedparse.model.biomedparse import BiomedParse
+from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.ontology import ModalityError, RecognitionTable
+from tests.published import TINY
 
 OWN = RecognitionTable({"Moon": ("crater",)})
 
@@ -22,13 +25,20 @@ def test_a_table_beside_the_weights_comes_first(tmp_path):
         table_of(weights, "mini")
 
 
-def test_modalities_are_known_without_loading_a_model(predictor, tmp_path):
-    assert known_modalities("mini") == tuple(predictor.table.lists) != ()
+def test_tables_are_known_without_loading_a_model(predictor, tiny_model, tmp_path):
+    assert known_table("mini") == predictor.table
     # The published weights need not be here.
-    assert "CT-Abdomen" in known_modalities(PUBLISHED)
-    (tmp_path / "mine.safetensors").write_bytes(b"")
-    assert known_modalities(str(tmp_path / "mine.safetensors")) == ()
-    OWN.write(table_path(tmp_path / "mine.safetensors"))
-    assert known_modalities(str(tmp_path / "mine.safetensors")) == ("Moon",)
+    assert known_table(PUBLISHED) == RecognitionTable.published()
+    mine = tmp_path / "mine.safetensors"
+    save_model(tiny_model, mine)
+    assert known_table(str(mine)) == RecognitionTable()
+    OWN.write(table_path(mine))
+    assert known_table(str(mine)) == OWN
     with pytest.raises(CheckpointError, match="no model called"):
-        known_modalities("nonsense")
+        known_table("nonsense")
+
+
+def test_a_copy_of_the_published_model_has_its_table(tmp_path):
+    """A fine-tuned one, too, which has no table of its own."""
+    save_model(BiomedParse(TINY), tmp_path / "tuned.safetensors")
+    assert known_table(str(tmp_path / "tuned.safetensors")) == RecognitionTable.published()

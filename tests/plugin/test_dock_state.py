@@ -9,7 +9,11 @@ from napari.layers import Labels, Shapes
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 
+from napari_biomedparse.model.biomedparse import BiomedParse
+from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.plugin.layers import recipe_of
+from napari_biomedparse.weights.own_models import own_model_path
+from tests.published import TINY
 
 RUN = 60_000
 
@@ -130,6 +134,23 @@ def test_the_estimate_follows_shapes_and_sliders(viewer, dock, qtbot, cells):
     shapes.add([[0, 0], [0, 50], [40, 50], [40, 0]], shape_type="rectangle")
     shapes.selected_data = {1}
     qtbot.waitUntil(lambda: "1 plane of 51 x 41" in estimate.text(), timeout=5000)
+
+
+def test_a_model_taught_from_the_published_one_knows_its_kinds_and_words(viewer, dock, qtbot):
+    path = own_model_path("tuned")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(BiomedParse(TINY), path)
+    dock.models.refill()
+    model, modality = find(dock, QComboBox, "model"), find(dock, QComboBox, "modality")
+    model.setCurrentIndex(model.findData("tuned"))
+    assert modality.findData("CT-Abdomen") > 0
+    dock.chips.set_prompts(["mitochondria"])
+    told = [label.text() for label in dock.chips.findChildren(QLabel)]
+    assert any("“mitochondria” is not a known term" in text for text in told)
+    model.setCurrentIndex(model.findData("mini"))
+    assert modality.findData("CT-Pelvis") < 0
+    told = [label.text() for label in dock.chips.findChildren(QLabel)]
+    assert not any("not a known term" in text for text in told)
 
 
 def test_the_estimate_follows_the_model_whose_input_decides_the_level(viewer, dock, rng):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_biomedparse.ontology import RecognitionTable
 from napari_biomedparse.weights import locate
+from napari_biomedparse.weights.header import config_of
 
 PUBLISHED = "biomedparse-v1"
 
@@ -23,15 +24,21 @@ def table_of(weights: Path, network: str) -> RecognitionTable | None:
     return RecognitionTable.published() if network == PUBLISHED else None
 
 
-def known_modalities(model: str) -> tuple[str, ...]:
-    """Return the modalities that a model has lists of objects for, without loading it.
+def known_table(model: str) -> RecognitionTable:
+    """Return a model's table without loading its weights; an empty one where it has none.
 
     Parameters
     ----------
     model
-        A model's name or file; the published one's list is known also before its weights are here.
+        A model's name or file; that of the published one is known also before its weights are here.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model.
+    ModalityError
+        If its table cannot be read.
     """
     if model == PUBLISHED:
-        return tuple(RecognitionTable.published().lists)
-    table = table_of(Path(locate(model)), "")
-    return tuple(table.lists) if table else ()
+        return RecognitionTable.published()
+    return table_of(Path(locate(model)), config_of(model).name) or RecognitionTable()

@@ -11,7 +11,8 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QShortcut, QVBoxLayout, QWidget
 
 from napari_biomedparse.engine.session import shared_session
-from napari_biomedparse.ontology import published_vocabulary
+from napari_biomedparse.engine.tables import known_table
+from napari_biomedparse.ontology import RecognitionTable
 from napari_biomedparse.plugin.activity import Activity
 from napari_biomedparse.plugin.controller import Controller
 from napari_biomedparse.plugin.layers import settle_cursor
@@ -267,8 +268,13 @@ class ParseDock(QWidget):
     def _change_model(self) -> None:
         name = self.models.model_name
         self._session.use(name, self.models.device_name)
-        self.modality.offer(name)
-        self.chips.set_vocabulary(published_vocabulary() if name == "biomedparse-v1" else None)
+        try:
+            table = known_table(name)
+        except (ValueError, OSError):
+            # A model that is not there is told about when it is to be used.
+            table = RecognitionTable()
+        self.modality.offer(table.lists)
+        self.chips.set_vocabulary(table.vocabulary)
         self.estimate.refresh()
 
     def _change_image(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QWidget
-
-from napari_biomedparse.engine.tables import known_modalities
 
 
 class ModalityChooser(QComboBox):
@@ -28,17 +28,12 @@ class ModalityChooser(QComboBox):
         chosen: str | None = self.currentData()
         return chosen
 
-    def offer(self, model: str) -> None:
-        """List the kinds that a model knows; the choice stays if it knows that one."""
+    def offer(self, known: Iterable[str]) -> None:
+        """List the kinds of images that a model knows; the choice stays if it knows that one."""
         chosen = self.modality
         self.blockSignals(True)
         while self.count() > 1:
             self.removeItem(1)
-        try:
-            known = known_modalities(model)
-        except (ValueError, OSError):
-            # A model that is not there is told about when it is to be used.
-            known = ()
         for name in sorted(known):
             self.addItem(name, name)
         self.setCurrentIndex(max(0, self.findData(chosen)))

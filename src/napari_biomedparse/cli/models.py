@@ -55,8 +55,8 @@ def download(
 ) -> None:
     """Download a preset's weights; a download that broke off goes on where it stopped."""
     with clear_errors():
-        from napari_biomedparse.weights.files import sha256_of, size_in_words
-        from napari_biomedparse.weights.hub import check_cached
+        from napari_biomedparse.weights.checksum import check_published
+        from napari_biomedparse.weights.files import size_in_words
         from napari_biomedparse.weights.locate import locate, places
         from napari_biomedparse.weights.sources import SOURCES
 
@@ -66,16 +66,9 @@ def download(
         path = locate(name)
         typer.echo(f"File: {path} ({places(name)[0].where})")
         typer.echo(f"Size: {size_in_words(path.stat().st_size)}")
-        if places(name)[0].where == "Hugging Face cache":
-            checked = check_cached(path)
-            if checked.published is False:
-                raise ValueError(
-                    f"{path.resolve()} is damaged: its checksum has changed; delete it and run this again."
-                )
-            note = "as published" if checked.published else "the hub publishes none to compare it with"
-            typer.echo(f"SHA-256: {checked.sha256} ({note})")
-        else:
-            typer.echo(f"SHA-256: {sha256_of(path)}")
+        checked = check_published(path)
+        cached = places(name)[0].where == "Hugging Face cache"
+        typer.echo(f"SHA-256: {checked.sha256}" + (f" ({checked.verdict})" if cached else ""))
         typer.echo(f"Licence: {SOURCES[name].licence}")
 
 
@@ -98,28 +91,26 @@ def import_weights(
 
 @app.command()
 def verify(name_or_path: NameOrPath) -> None:
-    """Check that weights are whole and fit their network."""
+    """Check that weights are whole, as far as their file or the hub has checksums, finite, and fit their network."""
     from napari_biomedparse.model.errors import CheckpointError
 
     with clear_errors():
-        from napari_biomedparse.weights.files import sha256_of
         from napari_biomedparse.weights.locate import find
+        from napari_biomedparse.weights.whole import read_whole
 
         path = find(name_or_path)
         if path is None:
             raise ValueError(f"{name_or_path} is not here; run `napari-biomedparse models download {name_or_path}`.")
 
-        from napari_biomedparse.model.checkpoint import read_checkpoint
-
         try:
-            checkpoint = read_checkpoint(path)
+            checkpoint, checked = read_whole(path)
         except CheckpointError as error:
             for problem in error.problems:
                 typer.echo(problem)
             raise
         parameters = sum(tensor.numel() for tensor in checkpoint.tensors.values())
         typer.echo(f"File: {path}")
-        typer.echo(f"SHA-256: {sha256_of(path)}")
+        typer.echo(f"SHA-256: {checked.sha256}" + (f" ({checked.verdict})" if checked.published else ""))
         typer.echo(f"Model: {checkpoint.config.name}")
         typer.echo(f"Tensors: {len(checkpoint.tensors)}")
         typer.echo(f"Parameters: {parameters:,}")
@@ -138,17 +129,33 @@ def convert(
 ) -> None:
     """Write weights as safetensors under this program's names, with the configuration inside."""
     with clear_errors():
-        import shutil
-
         from napari_biomedparse.engine.tables import table_path
-        from napari_biomedparse.weights import locate
         from napari_biomedparse.weights.convert import convert as run
+        from napari_biomedparse.weights.locate import find
 
+        # Asked for before the name finds what is converted from it.
+        used = find(name_or_path)
         converted = run(name_or_path, output, dtype, overwrite)
-        table = table_path(locate(name_or_path))
-        if table.is_file():
-            shutil.copyfile(table, table_path(converted))
+        if used is not None:
+            _copy_table(table_path(used), table_path(converted))
         typer.echo(f"Converted: {converted}")
+
+
+def _copy_table(table: Path, target: Path) -> None:
+    """Give converted weights the table for recognition of the original, if it has one of its own."""
+    import shutil
+
+    from napari_biomedparse.files.replacing import reason, replacing
+
+    if not table.is_file() or (target.exists() and target.samefile(table)):
+        return
+    try:
+        with replacing(target) as partial:
+            shutil.copyfile(table, partial)
+    except OSError as error:
+        raise ValueError(
+            f"The weights are converted, but {target} cannot be written ({reason(error)}); copy {table} there yourself."
+        ) from error
 
 
 def _ask(name: str, accept_licence: bool) -> None:

@@ -10,6 +10,7 @@ from napari_biomedparse.weights.files import check_room
 from napari_biomedparse.weights.folders import models_folder
 from napari_biomedparse.weights.locate import find, places
 from napari_biomedparse.weights.sources import SOURCES
+from napari_biomedparse.weights.whole import read_whole
 
 
 def convert(name_or_path: str, output: Path | None, dtype: str, overwrite: bool = False) -> Path:
@@ -34,14 +35,16 @@ def convert(name_or_path: str, output: Path | None, dtype: str, overwrite: bool 
     Raises
     ------
     CheckpointError
-        If the weights are not here or unusable, ``output`` is there already, or it cannot be written.
+        If the weights are not here, damaged or too large for ``dtype``, ``output`` is there already, or it cannot be
+        written.
     """
-    from napari_biomedparse.model.checkpoint import DTYPES, read_checkpoint, save_tensors
+    from napari_biomedparse.model.checkpoint import DTYPES, save_tensors
+    from napari_biomedparse.model.damage import check_fits
 
     if dtype not in DTYPES:
         raise CheckpointError(f"Weights can be stored as {', '.join(DTYPES)}, not as {dtype!r}.")
     original = _original(name_or_path)
-    checkpoint = read_checkpoint(original)
+    checkpoint = read_whole(original).checkpoint
     name = checkpoint.config.name
     if output is None:
         if name not in SOURCES or SOURCES[name].hub_file is None:
@@ -51,6 +54,7 @@ def convert(name_or_path: str, output: Path | None, dtype: str, overwrite: bool 
         raise CheckpointError(f"{output} would replace itself; name another file to write or another to convert.")
     if output.exists() and not overwrite:
         raise CheckpointError(f"{output} is there already; add --overwrite to replace it.")
+    check_fits(checkpoint.tensors, DTYPES[dtype])
     values = sum(tensor.numel() for tensor in checkpoint.tensors.values())
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """Files of the Hugging Face hub: found in its cache, or downloaded into it.
 
 huggingface_hub forgets a download that its process did not finish. Therefore the bytes are fetched into a file that is
-kept and gone on with, checked, and put where huggingface_hub looks for them; it then only has to link them.
+kept and gone on with, checked, and put where huggingface_hub looks for them; it then only has to link them. Without
+links it would copy them: there they are put where the link would be.
 """
 
 from __future__ import annotations
@@ -9,38 +10,30 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from napari_biomedparse.weights.checksum import Checked, is_sha256, note
 from napari_biomedparse.weights.files import check_room, sha256_of
 from napari_biomedparse.weights.hub_errors import HubError, clear_hub_errors
-from napari_biomedparse.weights.hub_settings import cache_folder, endpoint, is_offline
+from napari_biomedparse.weights.hub_settings import cache_folder, check_endpoint, check_settings, endpoint, is_offline
 from napari_biomedparse.weights.sources import HubFile
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A file's SHA-256, and whether it is the one that the hub published; None where the hub published none."""
-
-    sha256: str
-    published: bool | None
-
-
 def find_cached(file: HubFile) -> Path | None:
-    """Return a file's path in the cache, without asking the network; None if it is not there."""
+    """Return a file's path in the cache, without asking the network; None if it is not there.
+
+    Raises
+    ------
+    CheckpointError
+        If ``HF_ENDPOINT`` is such that huggingface_hub cannot be imported.
+    """
+    check_endpoint()
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(file.repository, file.name, cache_dir=cache_folder())
     return Path(found) if isinstance(found, str) else None
-
-
-def check_cached(path: Path) -> Checked:
-    """Compare a cached file with the checksum that the cache has it under."""
-    name = path.resolve().name
-    sha256 = sha256_of(path)
-    return Checked(sha256, name == sha256 if _is_sha256(name) else None)
 
 
 def download(file: HubFile) -> Path:
@@ -56,34 +49,42 @@ def download(file: HubFile) -> Path:
     HubError
         If it cannot be had, or is not what the hub published.
     CheckpointError
-        If the disk has no room for it.
+        If the disk has no room for it, or a setting in the environment is of no use.
     """
+    check_endpoint()
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.file_download import are_symlinks_supported, repo_folder_name
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     if is_offline():
         raise HubError(f"{file.name} is not in {cache_folder()} and HF_HUB_OFFLINE is set; unset it to download.")
+    check_settings()
     with clear_hub_errors(file):
         metadata = get_hf_file_metadata(hf_hub_url(file.repository, file.name, endpoint=endpoint()))
     etag, size, commit = metadata.etag, metadata.size, metadata.commit_hash
-    if etag is None or size is None or commit is None or not re.fullmatch(r"[\w-]+", etag):
+    if etag is None or size is None or commit is None or not re.fullmatch(r"[\w-]+ [\w-]+", f"{etag} {commit}"):
         raise HubError(f"{endpoint()} does not answer as a Hugging Face hub does; check HF_ENDPOINT and the proxy.")
 
     folder = repo_folder_name(repo_id=file.repository, repo_type="model")
     blob = cache_folder() / folder / "blobs" / etag
+    snapshot = cache_folder() / folder / "snapshots" / commit / file.name
     partial = blob.with_name(f"{etag}.biomedparse.incomplete")
     lock = cache_folder() / ".locks" / folder / f"{etag}.lock"
     with clear_hub_errors(file, partial):
         blob.parent.mkdir(parents=True, exist_ok=True)
         lock.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(lock):
-            if not blob.is_file():
+            if not blob.is_file() and not snapshot.is_file():
                 # This commit's file, whatever becomes of the branch meanwhile.
                 url = hf_hub_url(file.repository, file.name, revision=commit, endpoint=endpoint())
                 _fetch(file, url, partial, size)
                 _check(file, partial, etag)
                 partial.replace(blob)
+            if not snapshot.is_file() and not are_symlinks_supported(cache_folder()):
+                snapshot.parent.mkdir(parents=True, exist_ok=True)
+                if is_sha256(etag):
+                    note(snapshot, etag)
+                blob.replace(snapshot)
         path = hf_hub_download(file.repository, file.name, cache_dir=cache_folder(), endpoint=endpoint())
     return Path(path)
 
@@ -118,18 +119,14 @@ def _check(file: HubFile, partial: Path, etag: str) -> None:
     from huggingface_hub.utils import are_progress_bars_disabled, tqdm  # type: ignore[attr-defined]
 
     sha256 = sha256_of(partial)
-    if _is_sha256(etag) and sha256 != etag:
+    checked = Checked(sha256, sha256 == etag if is_sha256(etag) else None)
+    if checked.published is False:
         partial.unlink()
         raise HubError(
             f"What came as {file.name} is not what {endpoint()} published (SHA-256 {sha256}, not {etag}) and was "
             "deleted; run this again, and check the proxy if it happens twice."
         )
-    verdict = "as published" if _is_sha256(etag) else "the hub publishes none to compare it with"
-    note = f"{file.name}: SHA-256 {sha256}, {verdict}"
-    logger.info(note)
+    told = f"{file.name}: SHA-256 {sha256}, {checked.verdict}"
+    logger.info(told)
     if not are_progress_bars_disabled():
-        tqdm.write(note, file=sys.stderr)
-
-
-def _is_sha256(name: str) -> bool:
-    return re.fullmatch("[0-9a-f]{64}", name) is not None
+        tqdm.write(told, file=sys.stderr)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from napari_biomedparse.files.replacing import reason
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.files import size_in_words
-from napari_biomedparse.weights.hub_settings import endpoint
+from napari_biomedparse.weights.hub_settings import endpoint, socks_variables
 from napari_biomedparse.weights.sources import HubFile
 
 
@@ -35,10 +37,14 @@ def clear_hub_errors(file: HubFile, partial: Path | None = None) -> Iterator[Non
     """
     from huggingface_hub.errors import HfHubHTTPError
 
+    # The other bases are what the HTTP client raises, and which client that is depends on huggingface_hub's version.
+    of_client = HfHubHTTPError.__bases__
+    invalid = getattr(sys.modules.get(of_client[0].__module__), "InvalidURL", OSError)
     try:
         yield
-    # The other bases are what the HTTP client raises, and which client that is depends on huggingface_hub's version.
-    except (OSError, *HfHubHTTPError.__bases__) as error:  # type: ignore[misc]
+    except CheckpointError:
+        raise
+    except (OSError, ImportError, ValueError, invalid, *of_client) as error:  # type: ignore[misc]
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status is not None:
             sentence = _refused(file, status) if partial is None else _stopped(file, status)
@@ -46,6 +52,16 @@ def clear_hub_errors(file: HubFile, partial: Path | None = None) -> Iterator[Non
             sentence = (
                 f"{file.name} cannot be written ({error.strerror}); make room, or set HF_HUB_CACHE to a folder on "
                 "another disk, and run this again to go on."
+            )
+        elif isinstance(error, ImportError) and socks_variables():
+            sentence = (
+                f"{' and '.join(socks_variables())} names a SOCKS proxy, which needs a package more: run `pip install "
+                "socksio`, or name an HTTP proxy."
+            )
+        elif not isinstance(error, (OSError, *of_client)):
+            sentence = (
+                f"{endpoint()} cannot be asked for {file.name} ({reason(error)}); check HF_ENDPOINT, HF_TOKEN and the "
+                "proxy in the environment."
             )
         elif partial is not None and partial.is_file() and partial.stat().st_size:
             sentence = (

@@ -10,6 +10,7 @@ from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.files import check_room
 from napari_biomedparse.weights.folders import MODELS, models_folder
 from napari_biomedparse.weights.sources import SOURCES
+from napari_biomedparse.weights.whole import read_whole
 
 # Converted weights first: they load fastest.
 ENDINGS = (".safetensors", ".pt")
@@ -40,14 +41,12 @@ def import_file(path: Path, name: str, overwrite: bool = False) -> Path:
     Raises
     ------
     CheckpointError
-        If it is not that preset's weights, the name is taken, or the copy cannot be written.
+        If it is damaged or not that preset's weights, the name is taken, or the copy cannot be written.
     """
-    from napari_biomedparse.model.checkpoint import read_checkpoint
-
     if name not in SOURCES or SOURCES[name].hub_file is None:
         names = ", ".join(name for name, source in SOURCES.items() if source.hub_file)
         raise CheckpointError(f"Weights can be imported as {names}, not as {name!r}.")
-    held = read_checkpoint(path).config.name
+    held = read_whole(path).checkpoint.config.name
     if held != name:
         raise CheckpointError(f"{path} holds the weights of {held!r}, not of {name!r}; use it by its path.")
     target = models_folder() / f"{name}{'.safetensors' if path.suffix == '.safetensors' else '.pt'}"

@@ -135,3 +135,24 @@ def test_scores_are_those_of_segment(tmp_path, stack):
     assert len(one) > 2
     # Probabilities are kept in steps of 0.005, rounded up.
     assert other == pytest.approx(one, abs=0.006)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_layers_of_one_file_that_are_mixed_have_the_names_of_its_channels(tmp_path, predictor, stack, named):
+    planes = np.stack([stack[0, 0] // 2, stack[1, 0], stack[1, 0] // 2])
+    path = write(tmp_path / "cells.ome.tif", planes[:, None], ("DAPI", "GFP", "RFP") if named else ())
+    viewer, now = ViewerModel(), Now()
+    control = Direct(viewer, Session(loaded=Loaded(predictor, ("mini", "auto"), {"mini": "0" * 64})), now)
+    with layer_source(path=str(path)):
+        # Neither all of them nor in the file's order.
+        red, green = (viewer.add_image(planes[n], colormap=colour) for n, colour in ((2, "red"), (1, "green")))
+    control.find(green, ["nuclei"], Choices(beside=(red,), window="layer"), "Fluorescence Microscopy-Cell")
+    assert [channel.index for channel in recipe_of(only(viewer)).selection.channels] == [2, 1]
+    ResultActions(viewer, control, now).export_to(tmp_path / "objects.csv")
+    now.go_on()
+    (row,) = pd.read_csv(tmp_path / "objects.csv").to_dict("records")
+    inside = only(viewer).data > 0
+    for channel, name in ((1, "GFP"), (2, "RFP")):
+        column = f"intensity_{name if named else f'channel_{channel}'}_mean"
+        assert row[column] == pytest.approx(planes[channel][inside].mean())
+    assert len([column for column in row if column.endswith("_median")]) == 2

@@ -38,7 +38,7 @@ def test_labels_that_no_name_fits_are_asked_and_the_answer_is_kept(tmp_path, ser
     assert read["Leber"].phrasings == ("the leber you see", "leber area")
     # What the ontology does not have becomes free text only if a person accepts it.
     assert (read["Kram"].target, read["Kram"].object, read["Kram"].decision) == ("free kram", "", "review")
-    assert (read["kidney_left"].found_by, read["kidney_left"].decision) == ("spelling", "accept")
+    assert (read["kidney_left"].found_by, read["kidney_left"].decision) == ("name", "accept")
     ask(server, Review(tmp_path / "review.csv"), "Leber", "Milz", "Kram", "kidney_left")
     assert len(server.asked) == 1
 

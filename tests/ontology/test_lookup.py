@@ -9,6 +9,7 @@ from napari_biomedparse.ontology import (
     descendants_of,
     find_modality,
     find_object,
+    occurs_at,
     occurs_in,
     parents_of,
     scale_of,
@@ -107,7 +108,11 @@ def test_the_place_may_be_given_apart_from_the_words():
         ("gland", "pathology", "prostate", None),
         ("polyp", "ultrasound", None, None),
         ("nodule", "CT", "abdomen", None),
-        ("hemorrhage", "CT", "abdomen", None),
+        ("infarct", "MRI", "heart", None),
+        ("cervical", "CT", "neck", None),
+        ("ventricles", "MRI", "heart", None),
+        ("hemorrhage", "CT", "abdomen", "hemorrhage"),
+        ("bleeding", "endoscope", "colon", "hemorrhage"),
         ("edema", "CT", "lung", "edema"),
         ("cyst in liver CT", None, None, None),
         ("cancer", "ultrasound", "breast", "malignant-breast-tumor"),
@@ -121,6 +126,109 @@ def test_the_place_may_be_given_apart_from_the_words():
 )
 def test_words_that_leave_out_their_site_mean_nothing_where_their_object_does_not_occur(prompt, modality, site, found):
     assert identifier(prompt, modality=modality, site=site) == found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "modality", "site", "found"),
+    [
+        ("artery", "CT", "abdomen", "artery"),
+        ("artery", "fundus", "retinal", "retinal-artery"),
+        ("venules", "fundus", None, "retinal-vein"),
+        ("retinal arterioles", None, None, "retinal-artery"),
+        ("hematoma", "CT", "brain", "brain-hemorrhage"),
+        ("hemorrhages", "fundus", "retinal", "retinal-hemorrhage"),
+        ("infarct", "MRI", "brain", "stroke-lesion"),
+        ("infarct", None, None, None),
+        ("metastases", "MRI-T1-Gd", "brain", "brain-metastasis"),
+        ("metastases", "CT", "abdomen", "metastasis"),
+        ("ventricles", "MRI", "brain", "brain-ventricles"),
+        ("cervical", "MRI", "pelvis", "cervix"),
+        ("disc", "fundus", "retinal", "optic-disc"),
+        ("discs", "MRI", "spine", "intervertebral-disc"),
+        ("papilla", "fundus", None, "optic-disc"),
+        ("cup in fundus", None, None, "optic-cup"),
+        ("lesion", "ultrasound", "breast", "breast-tumor"),
+        ("nodule", "ultrasound", "breast", "breast-tumor"),
+        ("nodule", "ultrasound", "thyroid", "thyroid-nodule"),
+        ("nodule", "CT", "chest", "lung-nodule"),
+        ("carcinoma", "ultrasound", "breast", "malignant-breast-tumor"),
+        ("Neoplastic", "pathology", "colon", "neoplastic-cells"),
+        ("epithelial", "pathology", "tissue", "epithelial-cells"),
+        ("inflammatory", "pathology", None, "inflammatory-cells"),
+        ("connective", "pathology", "breast", "connective-tissue-cells"),
+        # Not all pathology is of the breast.
+        ("cancer cells", "pathology", None, "neoplastic-cells"),
+        ("cancer cells", "pathology", "breast", "breast-cancer-cells"),
+    ],
+)
+def test_a_word_is_the_object_of_its_place_and_elsewhere_the_general_one_or_none(prompt, modality, site, found):
+    assert identifier(prompt, modality=modality, site=site) == found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("kidney left", "left-kidney"),
+        ("Lt kidney", "left-kidney"),
+        ("kidney, Rt", "right-kidney"),
+        ("lung_R", "right-lung"),
+        ("Lt renal", "left-kidney"),
+        ("left", None),
+        ("left liver", None),
+        ("R", None),
+    ],
+)
+def test_a_side_may_be_short_and_stand_last(prompt, found):
+    assert identifier(prompt) == found
+
+
+@pytest.mark.parametrize(
+    ("prompts", "found"),
+    [
+        ("breast lesion|breast nodules|breast masses", "breast-tumor"),
+        ("breast carcinoma|breast cancers", "malignant-breast-tumor"),
+        ("LV cavity|LV blood pool|left ventricle cavity", "left-heart-ventricle"),
+        ("left lung field", "left-lung"),
+        ("kidney calculi|nephrolithiasis", "kidney-stone"),
+        ("pigmented lesions", "skin-lesion"),
+        ("adenomas", "neoplastic-colon-polyp"),
+        ("retinal blood vessel", "retinal-vessel"),
+        ("brain cancer", "whole-brain-tumor"),
+        ("GBM", "glioblastoma"),
+        ("adrenals", "adrenal-gland"),
+        ("RUL", "right-upper-lung-lobe"),
+        ("LLL", "left-lower-lung-lobe"),
+        ("WM", "white-matter"),
+        ("T-cells", "t-cell"),
+        ("intestines", "bowel"),
+    ],
+)
+def test_words_that_people_type(prompts, found):
+    assert {identifier(prompt) for prompt in prompts.split("|")} == {found}
+
+
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [
+        ("cytosol", "cytoplasm"),
+        ("extracellular matrix", "extracellular space"),
+        ("synaptic cleft", "synapse"),
+        ("tight junction", "cell junction"),
+        ("nuclear lamina", "nuclear envelope"),
+        ("glioblastoma", "brain tumor"),
+        ("retinal vein", "vein"),
+        ("brain hemorrhage", "hemorrhage"),
+        ("pons", "brainstem"),
+        ("vertebra", "spine"),
+    ],
+)
+def test_a_kind_or_a_piece_is_an_object_of_its_own(part, whole):
+    assert find_object(whole) in ancestors_of(find_object(part))
+
+
+@pytest.mark.parametrize("word", ["pleural", "pericardial"])
+def test_what_belongs_to_a_place_is_no_finding_there(word):
+    assert identifier(word) is None
 
 
 def test_an_object_goes_by_the_names_that_mean_it_in_its_place():
@@ -145,6 +253,9 @@ def test_an_object_goes_by_the_names_that_mean_it_in_its_place():
         ("H&E", "pathology"),
         ("confocal microscopy", "fluorescence microscopy"),
         ("TEM", "electron microscopy"),
+        ("DWI", "MRI-DWI"),
+        ("ADC map", "MRI-ADC"),
+        ("OPT", None),
         ("photograph of a cat", None),
         ("", None),
     ],
@@ -162,6 +273,7 @@ def test_an_object_occurs_in_a_modality_its_special_cases_and_its_general_case()
     assert occurs("retinal vessel", "fundus")
     assert not occurs("retinal vessel", "CT")
     assert not occurs("liver", "pathology")
+    assert occurs("lung", "MRI-DWI")
     assert occurs("any tumor", "pathology"), "what is said of no modality occurs in any"
 
 
@@ -179,6 +291,12 @@ def test_an_object_occurs_in_a_modality_its_special_cases_and_its_general_case()
 )
 def test_scales(scale, prompts):
     assert {scale_of(prompt) for prompt in prompts.split("|")} == {scale}
+
+
+def test_an_object_occurs_at_its_sites_by_any_of_their_names():
+    assert occurs_at(find_object("left ventricle"), "cardiac")
+    assert not occurs_at(find_object("left ventricle"), "liver")
+    assert occurs_at(find_object("any tumor"), "liver"), "what is said of no site occurs at any"
 
 
 def test_relatives():

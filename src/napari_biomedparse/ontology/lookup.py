@@ -9,6 +9,8 @@ from napari_biomedparse.ontology.table import shipped
 
 # Colours for free text, which the ontology has none for (Okabe and Ito's palette, told apart by colour-blind eyes).
 FREE_TEXT_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+# What sides are called, which names begin with.
+SIDES = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "right", "r": "right"}
 
 
 def all_objects() -> tuple[BiomedicalObject, ...]:
@@ -43,9 +45,10 @@ def find_object(prompt: str, modality: str | None = None, site: str | None = Non
     Some words mean different things in different places. "Tumor" names the tumor of the given modality and site, or of
     those in the phrasing ``TARGET in SITE MODALITY``, and a tumor of any site where these do not tell. Where nothing is
     said, the object that has the word as a name counts: the one that the embedded model was trained on. Adjectives
-    stand for their object: "renal tumor" is the "kidney tumor", and "renal" the "kidney". Words that leave out the site
-    which the object's own name says, as "cancer" for a malignant breast tumor, name it only where it occurs, as far as
-    that is said: a cancer of the liver is free text.
+    stand for their object: "renal tumor" is the "kidney tumor", and "renal" the "kidney". A side may be short and
+    stand last: "kidney, lt" is the "left kidney". Words that leave out the site which the object's own name says, as
+    "cancer" for a malignant breast tumor, name it only where it occurs, as far as that is said: a cancer of the liver
+    is free text.
 
     Parameters
     ----------
@@ -63,7 +66,7 @@ def find_object(prompt: str, modality: str | None = None, site: str | None = Non
         if phrased:
             said, place = _split_context(context)
             found = find_object(target, modality or said, site or place)
-    found = found or table.by_name.get(_nouns(words)) or table.by_adjective.get(words)
+    found = found or table.by_name.get(_nouns(_side_first(words))) or table.by_adjective.get(words)
     return found if found and (_occurs(found, kind, site) or not _needs_place(words, found)) else None
 
 
@@ -79,8 +82,7 @@ def names_in(entry: BiomedicalObject, modality: str, site: str) -> tuple[str, ..
 
 def _occurs(entry: BiomedicalObject, kind: Modality | None, site: str | None) -> bool:
     """Return whether an object occurs in a modality and at a site, as far as these are known."""
-    there = not site or not entry.sites or _place(site) in map(_place, entry.sites)
-    return there and (kind is None or occurs_in(entry, kind))
+    return (not site or occurs_at(entry, site)) and (kind is None or occurs_in(entry, kind))
 
 
 def _needs_place(words: str, entry: BiomedicalObject) -> bool:
@@ -94,13 +96,18 @@ def _needs_place(words: str, entry: BiomedicalObject) -> bool:
 
 
 def _in_context(words: str, kind: Modality | None, site: str | None) -> BiomedicalObject | None:
-    """Return what a word of several meanings names in a modality and site, of which one at least is known."""
+    """Return what a word of several meanings names in a modality and site, of which one at least is known.
+
+    Of an object and a kind of it that both occur, the kind is meant at a site where it does; where no site is said, the
+    object that holds for all of them: "cancer cells" on pathology need not be the breast's.
+    """
     table = shipped()
     if words not in table.by_context or (kind is None and not site):
         return None
     meanings = [*table.by_context[words], *filter(None, [table.by_name.get(words)])]
     here = [entry for entry in meanings if entry.modalities and _occurs(entry, kind, site)]
-    here = [entry for entry in here if not set(descendants_of(entry)) & set(here)]
+    relatives = descendants_of if site else ancestors_of
+    here = [entry for entry in here if not set(relatives(entry)) & set(here)]
     anywhere = [entry for entry in meanings if not entry.modalities]
     return next(iter(here if len(here) == 1 else anywhere), None)
 
@@ -119,6 +126,13 @@ def _nouns(words: str) -> str:
     """Replace adjectives by the names of what they belong to."""
     adjectives = shipped().by_adjective
     return " ".join(shipped().key(adjectives[word].name) if word in adjectives else word for word in words.split())
+
+
+def _side_first(words: str) -> str:
+    """Return words with the side in front and in full."""
+    parts = words.replace(",", " ").split()
+    sides = [SIDES[part] for part in parts if part in SIDES]
+    return " ".join([*sides, *(part for part in parts if part not in SIDES)])
 
 
 def _place(site: str) -> str:
@@ -143,6 +157,11 @@ def occurs_in(entry: BiomedicalObject, modality: Modality) -> bool:
     names = {modality.name, modality.parent}
     parents = {table.by_modality_name[table.key(name)].parent for name in entry.modalities}
     return not entry.modalities or bool(names & {*entry.modalities}) or modality.name in parents
+
+
+def occurs_at(entry: BiomedicalObject, site: str) -> bool:
+    """Return whether an object occurs at a site, by any of the site's names; one of no site occurs anywhere."""
+    return not entry.sites or _place(site) in map(_place, entry.sites)
 
 
 def scale_of(prompt: str) -> Scale:

@@ -67,15 +67,19 @@ def test_absent_are_objects_of_other_modalities_and_sites():
         example("ultrasound", "heart", "myocardium"),
         example("fundus", "retinal", "optic disc", "left heart ventricle"),
         example("pathology", "tissue", "nucleus"),
-        # May be there, as kidneys occur in MRI.
+        # May be there, as kidneys occur in MRI and lie near.
         example("CT", "abdomen", "left kidney"),
     ]
     # The published lists call the heart "cardiac": whatever they look for there may be there.
-    lists = {"Endoscope-Colon": ("polyp",), "MRI-Abdomen": ("liver",), "Ultrasound-Cardiac": ("valve leaflet",)}
+    lists = {"Endoscope-Colon": ("surgical tool",), "MRI-Abdomen": ("liver",), "Ultrasound-Cardiac": ("valve leaflet",)}
     table = RecognitionTable(lists)
     absent = AbsentPrompts([heart, *others], table)
     chosen = absent.choose(heart)
-    assert {name for name, kind in chosen if kind == "object"} == {"optic disc", "nucleus", "polyp"}
+    assert {name for name, kind in chosen if kind == "object"} == {
+        *("optic disc", "nucleus", "surgical tool"),
+        # Seen in MRI, but in the head.
+        "hippocampus",
+    }
     words = [name for name, kind in chosen if kind == "nonsense"]
     assert len(words) == 2
     assert set(words) < set(NONSENSE)
@@ -90,6 +94,18 @@ def test_synonyms_of_an_object_that_is_there_are_not_absent():
     others = [example("pathology", "tissue", "nucleus"), example("CT", "abdomen", "liver")]
     absent = AbsentPrompts([cells, *others], RecognitionTable())
     assert [name for name, kind in absent.choose(cells) if kind == "object"] == ["liver"]
+
+
+def test_words_that_mean_something_else_or_nothing_in_an_image_are_not_absent():
+    breast = example("ultrasound", "breast", "tumor")
+    others = [
+        example("dermoscopy", "skin", "lesion"),
+        example("fundus", "retinal", "vessel", "optic disc"),
+        example("endoscope", "colon", "polyp"),
+        example("MRI", "brain", "hippocampus"),
+    ]
+    chosen = AbsentPrompts([breast, *others], RecognitionTable()).choose(breast)
+    assert {name for name, kind in chosen if kind == "object"} == {"optic disc", "hippocampus"}
 
 
 def test_rows_by_kind_and_modality():

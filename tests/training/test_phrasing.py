@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from napari_biomedparse.ontology import find_modality, find_object, occurs_in, scale_of
+from napari_biomedparse.ontology import all_objects, find_modality, find_object, occurs_at, occurs_in, scale_of
+from napari_biomedparse.training.calibrate import modality_name
 from napari_biomedparse.training.dataset import Example
+from napari_biomedparse.training.kinds import absent_from
 from napari_biomedparse.training.phrasing import Phrasing, misspell, nonsense
 
 
@@ -65,7 +67,8 @@ def test_absent_objects_are_never_ones_that_may_be_there_by_another_name(rng):
         asked = [phrasing.absent(one, scale, rng) for scale in ("organ", "tissue", "cell") for _ in range(300)]
         named = [found for words in asked if (found := find_object(words, one.modality, one.site))]
         assert len({found.id for found in named}) > 40
-        assert not any(occurs_in(found, find_modality(one.modality)) for found in named)
+        here = [found for found in named if occurs_in(found, find_modality(one.modality))]
+        assert not any(not found.sites or occurs_at(found, one.site) for found in here)
         # These are the breast's, the kidney's and the lung's only where nothing else is said.
         assert not {"tumor", "mass", "cancer", "cyst", "nodule", "lesion"} & {w.partition(" in ")[0] for w in asked}
     heart, abdomen = shown[3], shown[2]
@@ -83,6 +86,65 @@ def test_absent_objects_are_never_ones_that_what_is_there_is_a_kind_of(rng):
     named = {found.id for _ in range(1500) if (found := find_object(phrasing.absent(picture, "organ", rng)))}
     assert {"right-kidney", "prostate"} <= named
     assert not {"left-kidney", "kidney"} & named
+
+
+def absent(shown: Example, *others: Example) -> set[str]:
+    """Return identifiers of all objects that an image is taken not to show."""
+    annotated = {modality_name(one): list(one.masks) for one in (shown, *others)}
+    return {find_object(name).id for name in absent_from(shown, [entry.name for entry in all_objects()], annotated)}
+
+
+def test_absent_objects_are_never_kinds_or_pieces_of_what_is_there():
+    cells = absent(example("fluorescence microscopy", "cell", "nucleus"))
+    kinds = {"neoplastic-cells", "epithelial-cells", "dead-cells", "plasma-cell", "mitotic-figure", "adipocyte"}
+    assert not kinds & cells
+    assert {"melanoma", "nevus"}.isdisjoint(absent(example("dermoscopy", "skin", "lesion")))
+    fundus = absent(example("fundus", "retinal", "vessel"))
+    assert {"retinal-artery", "artery"}.isdisjoint(fundus)
+    breast = absent(example("ultrasound", "breast", "tumor"), example("MRI", "brain", "tumor"))
+    assert {"benign-breast-tumor", "malignant-breast-tumor", "tumor"}.isdisjoint(breast)
+    # These are kinds of tumor too, but elsewhere.
+    assert {"whole-brain-tumor", "glioma"} <= breast
+
+
+@pytest.mark.parametrize(
+    ("modality", "site", "there", "missing"),
+    [
+        ("MRI", "heart", "lung|left-upper-lung-lobe|bronchus|rib|sternum|pleural-effusion|skin", "brain|uterus"),
+        ("MRI", "cardiac", "lung|rib", "brain|uterus"),
+        ("CT", "rectal", "prostate|femur|kidney", "lung|heart"),
+        ("MRI-T1-Gd", "brain", "skin|lens|retina|tooth|airway|tongue", "lung|liver|myocardium"),
+        ("CT", "abdomen", "skin|breast|cartilage|lung|prostate|heart", "brain|optic-disc|glomerulus"),
+        ("X-Ray", "chest", "aorta|bronchus|pulmonary-artery|lung-vessel|stomach|liver|spinal-cord|fat|skin", "femur"),
+        ("ultrasound", "abdomen", "skull|thalamus|brain-ventricles|corpus-callosum|cerebellum", "optic-disc"),
+        ("ultrasound", "breast", "skin|rib|bone", "prostate|retina"),
+        ("ultrasound", "whole body", "liver", "lung-nodule"),
+        ("endoscope", "colon", "colon|lumen|rectum|capillary|bowel|hemorrhage", "lung|femur"),
+        ("pathology", "oesophagus", "esophagus|red-blood-cell|monocyte|platelet|fat|muscle", "lung|breast"),
+        ("pathology", "tissue", "breast|left-lung|prostate|cartilage|extracellular-space", "optic-cup|pneumothorax"),
+        ("electron microscopy", "spinal cord", "spinal-cord|white-matter|nerve|endothelial-cell", "retinal-vessel"),
+        ("fundus", "retinal", "eye|retinal-layer|retinal-nerve-fiber-layer|capillary", "tooth|nucleus"),
+        ("fluorescence microscopy", "cell", "myelinated-axon|epithelium|stroma|lumen", "liver|kidney-stone"),
+        ("brightfield microscopy", "cell", "epithelium|stroma|lumen|glial-cell", "mitochondrion"),
+    ],
+)
+def test_what_lies_at_or_next_to_the_site_may_be_there(modality, site, there, missing):
+    named = absent(example(modality, site, "zebra"))
+    assert not {*there.split("|")} & named
+    assert {*missing.split("|")} <= named
+
+
+def test_what_is_annotated_at_the_site_is_there_and_what_another_scan_annotates_far_away_is_not():
+    chest, brain = example("CT", "chest", "brain"), example("MRI", "brain", "pons")
+    assert "brain" in absent(example("CT", "thorax", "zebra"), brain)
+    assert "brain" not in absent(example("CT", "chest", "zebra"), chest)
+    assert "pons" in absent(example("MRI", "heart", "zebra"), brain)
+
+
+def test_what_is_annotated_means_what_it_does_in_its_own_place():
+    # The "tumor" of a brain, not the breast's, which the word alone means.
+    assert "breast-tumor" in absent(example("MRI", "brain", "tumor"))
+    assert "brain-tumor-edema" in absent(example("OCT", "retinal", "edema"))
 
 
 def test_of_a_kind_of_image_that_is_not_known_nothing_is_known_to_be_absent(rng):

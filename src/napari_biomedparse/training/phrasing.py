@@ -67,7 +67,7 @@ class Phrasing:
             # What an image of a kind that is not known may show is not known.
             known = {entry.name for entry in all_objects()} if find_modality(example.modality) else set()
             absent = [sorted(absent_from(example, names, self._annotated)) for names in (others, known)]
-            chosen = [[n for n in names if scale_of(n) == scale and _is_the_same(n, example)] for names in absent]
+            chosen = [[n for n in names if scale_of(n) == scale] for names in absent]
             self._absent[place] = [names for names in chosen if names]
         return self._absent[place]
 
@@ -78,11 +78,6 @@ class Phrasing:
         modality = example.modality
         phrasings = (words, f"{words} in {modality}", f"{words} in {example.site} {modality}")
         return normalise(phrasings[rng.choice(3, p=PHRASINGS)])
-
-
-def _is_the_same(name: str, example: Example) -> bool:
-    """Return whether a name means in an image what it means elsewhere: "tumor" alone is the breast's."""
-    return find_object(name, example.modality, example.site) == find_object(name)
 
 
 def is_microscopy(modality: str) -> bool:

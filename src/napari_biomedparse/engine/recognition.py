@@ -22,8 +22,10 @@ LIMIT = 0.05
 # (published).
 CLAIM, LABEL, COVERED, LEAST_WON = 0.1, 0.5, 0.5, 0.5
 
-# Difference between the largest and the smallest of red, green and blue from which a pixel looks coloured.
+# Difference between the largest and the smallest of red, green and blue from which a pixel looks coloured, and the
+# share of such pixels from which an image does: JPEG leaves less in grey images, and stained sections are full of them.
 COLOURED = 20
+COLOURED_SHARE = 0.01
 
 Outcome = Literal["found", "improbable", "empty", "covered", "outvoted"]
 
@@ -157,9 +159,9 @@ def _is_of_coloured(pairs: Distributions) -> bool:
 
 
 def is_coloured(rgb: NDArray[np.uint8]) -> bool:
-    """Return whether more than a hundredth of an image's pixels, uint8 (H, W, 3), differ visibly from grey."""
+    """Return whether enough pixels of an image, uint8 (H, W, 3), differ visibly from grey."""
     spread = rgb.max(axis=-1) - rgb.min(axis=-1)
-    return bool((spread > COLOURED).mean() > 0.01)
+    return bool((spread > COLOURED).mean() > COLOURED_SHARE)
 
 
 def judge(masks: Sequence[ObjectMask], p_values: Sequence[float | None], limit: float = LIMIT) -> list[Finding]:

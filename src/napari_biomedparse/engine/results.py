@@ -13,7 +13,7 @@ from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.engine.mask_sums import OverlapSums, SureSums
 from napari_biomedparse.ontology import BiomedicalObject, find_object
 
-# Overlap over union above which two masks count as the same.
+# Overlap over union above which two masks count as the same: answers to different words for one object overlap as much.
 SAME = 0.9
 
 

@@ -15,7 +15,8 @@ from napari_biomedparse.engine.tiling import Tile, plan_tiles
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale
 
-# Share of a tile's side that it has in common with its neighbour.
+# Share of a tile's side that it has in common with its neighbour: with 0.25 nuclei of the training images were found no
+# better, in more tiles.
 OVERLAP = 0.22
 # Tiles go through the network together up to this many input pixels: fewer, larger steps for a small network.
 BATCH_PIXELS = 1 << 19

@@ -25,7 +25,8 @@ Scope = Literal["slice", "visible", "shapes", "z", "t", "all"]
 _ALONG: dict[Scope, str] = {"slice": "", "visible": "", "shapes": "", "z": "Z", "t": "T", "all": "TZ"}
 # Corners of an ellipse's polygon.
 _CORNERS = 64
-# How long an axis of channels may be that is mixed by default names of colours (napari's cyan, magenta, ...).
+# Colours in which the channels of one axis are mixed, in their order, as napari shows channels that it parts; an axis
+# with more channels than colours is not mixed.
 MIX: tuple[tuple[float, float, float], ...] = (
     (0, 1, 0),
     (1, 0, 1),

@@ -26,7 +26,7 @@ ALLOWED = {
     "harmonise": {"engine", "ontology"},
     "batch": {"engine", "io", "ontology"},
     "scale": {"engine", "files", "io", "model", "ontology", "weights"},
-    "plugin": {"engine", "io", "ontology", "scale", "training", "weights"},
+    "plugin": {"engine", "files", "io", "ontology", "scale", "training", "weights"},
 }
 FOREIGN = {
     "files": {"napari", "qtpy", "superqt", "magicgui", "torch", "numpy", "PIL"},

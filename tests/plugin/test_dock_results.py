@@ -92,6 +92,21 @@ def test_the_controls_show_how_the_latest_result_was_painted(viewer, dock, qtbot
     assert dock.looks.rule.currentData() == "first"
 
 
+def test_a_dock_that_is_taken_out_while_it_exports_completes_the_file_and_says_nothing(
+    viewer, dock, qtbot, small, tmp_path
+):
+    viewer.add_image(small)
+    parse(dock, qtbot)
+    said = []
+    dock.actions.said.connect(lambda sentence, _refusal: said.append(sentence))
+    dock.actions.export_to(tmp_path / "labels.ome.tif")
+    dock._leave()
+    qtbot.waitUntil((tmp_path / "labels.ome.tif").exists, timeout=RUN)
+    qtbot.wait(200)
+    assert said == ["Working …"]
+    assert not dock.actions.busy
+
+
 def test_a_dock_in_another_window_leaves_the_choice_of_model_alone(viewer, dock, tmp_path, make_napari_viewer):
     other = make_napari_viewer()
     dock.models.choose("mini", "cpu")

@@ -24,8 +24,6 @@ def replay(
 ) -> None:
     """Make the same labels as in napari, from the recipe of a layer."""
     with clear_errors():
-        import hashlib
-
         from napari_biomedparse.engine.follow import labels_of
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.engine.recipe import Recipe
@@ -35,6 +33,7 @@ def replay(
         from napari_biomedparse.io.result import Export
         from napari_biomedparse.ontology.palette import by_label, palette
         from napari_biomedparse.weights import locate
+        from napari_biomedparse.weights.files import sha256_of
 
         if output.exists() and not overwrite:
             raise ValueError(f"{output} is there already; add --overwrite to replace it, or choose another file.")
@@ -42,9 +41,8 @@ def replay(
         text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
         wanted = Recipe.from_json(text)
         weights = Path(locate(wanted.model))
-        with weights.open("rb") as file:
-            if wanted.weights and hashlib.file_digest(file, "sha256").hexdigest() != wanted.weights:
-                raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
+        if wanted.weights and sha256_of(weights) != wanted.weights:
+            raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
         chosen = wanted.selection
         array = [read_array(image, chosen.axes, chosen.rgb, level, scene) for level in range(chosen.level + 1)]
         found = labels_of(replace(wanted, source=str(image)), array, Predictor.from_pretrained(weights, device))

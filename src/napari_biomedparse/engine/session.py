@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +13,7 @@ from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.weights import locate
+from napari_biomedparse.weights.files import sha256_of
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.follow import Progress, Seen
@@ -56,8 +56,7 @@ class Loaded:
             self.predictor = None
             path = Path(locate(model))
             self.predictor = Predictor.from_pretrained(path, device)
-            with path.open("rb") as file:
-                self.digests[model] = hashlib.file_digest(file, "sha256").hexdigest()
+            self.digests[model] = sha256_of(path)
             self.which = model, device
         return self.predictor
 

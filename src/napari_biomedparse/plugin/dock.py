@@ -387,8 +387,8 @@ class ParseDock(QWidget):
 
     def _leave(self) -> None:
         self._keep()
-        self.controller.leave()
-        self.to_disk.leave()
+        for part in (self.controller, self.actions, self.to_disk):
+            part.leave()
         self.boxes.stop()
         self._settle_timer.stop()
         self._preview.leave()

@@ -58,6 +58,12 @@ class ResultActions:
         """Whether something is being measured or written."""
         return self._job is not None
 
+    def leave(self) -> None:
+        """Say nothing more; for when the dock goes away. A file that is being written is completed."""
+        if self._job is not None:
+            self._job.quit()
+            self._job = None
+
     def measure(self) -> None:
         """Measure all objects, fill the layer's table with that and show the table."""
         result = self._result()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_biomedparse.engine.paint import Paint, Rule, Split
+from napari_biomedparse.files.replacing import replacing
 from napari_biomedparse.ontology.palette import PaletteKind
 from napari_biomedparse.plugin.selecting import Scope
 from napari_biomedparse.weights.folders import CONFIG, config_folder
@@ -81,16 +80,13 @@ def load() -> Settings:
 def save(settings: Settings) -> None:
     """Keep settings; the file is replaced only once the new one is complete. What fails is logged, not raised."""
     path = settings_path()
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    content = {"version": VERSION, **settings.model_dump(mode="json")}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"version": VERSION, **settings.model_dump(mode="json")}
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         logger.warning("The settings cannot be kept in %s (%s); set %s to another folder.", path, error, CONFIG)
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _usable(values: dict[str, Any]) -> Settings:

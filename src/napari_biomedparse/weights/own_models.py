@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_biomedparse.model.config import CONFIG_KEY
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.weights.folders import models_folder
 from napari_biomedparse.weights.places import places
@@ -83,7 +84,7 @@ def licence_of(path: Path) -> str:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            config = json.loads((file.metadata() or {}).get("napari_biomedparse.config", "{}"))
+            config = json.loads((file.metadata() or {}).get(CONFIG_KEY, "{}"))
     except (SafetensorError, OSError, ValueError):
         return ""
     source = SOURCES.get(str(config.get("name"))) if isinstance(config, dict) else None

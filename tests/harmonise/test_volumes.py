@@ -3,13 +3,17 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from napari_biomedparse.harmonise.dicom import SEGMENTATION_STORAGE, read_segmentation, segment_labels
+from napari_biomedparse.harmonise.dicom import read_segmentation, segment_labels
 from napari_biomedparse.harmonise.items import Settings
 from napari_biomedparse.harmonise.planes import fit_image, fit_mask, fit_numbers
-from napari_biomedparse.harmonise.volumes import VolumeError, check_aligned, nifti_labels, read_volume
+from napari_biomedparse.harmonise.volume import check_aligned
+from napari_biomedparse.harmonise.volumes import nifti_labels, read_volume
+from napari_biomedparse.io.dicom import SEGMENTATION_STORAGE
+from napari_biomedparse.io.reading import ReadError
 from napari_biomedparse.training.dataset import read_split
 from tests.harmonise.conftest import describe
 from tests.harmonise.test_build import build
@@ -51,7 +55,7 @@ def test_a_mask_that_lies_elsewhere_is_refused(tmp_path):
     nibabel.save(nibabel.Nifti1Image(BODY, np.diag([-1.0, -1, 2, 1])), tmp_path / "b.nii")
     nibabel.save(nibabel.Nifti1Image(BODY[1:], np.diag([-1.0, -1, 1, 1])), tmp_path / "c.nii")
     for name, said in (("b.nii", "different places"), ("c.nii", "differ in size")):
-        with pytest.raises(VolumeError, match=said):
+        with pytest.raises(ReadError, match=said):
             check_aligned(image, read_volume(tmp_path / name, "axial", None, mask=True), tmp_path / name)
 
 
@@ -62,9 +66,9 @@ def test_a_channel_must_be_chosen_where_there_are_several(tmp_path):
     cells = np.stack([np.zeros((4, 5), np.uint16), np.ones((4, 5), np.uint16)])
     tifffile.imwrite(tmp_path / "a.tif", cells, metadata={"axes": "CYX"}, imagej=True)
     for name in ("a.nii", "a.tif"):
-        with pytest.raises(VolumeError, match="channel: 0 to 1"):
+        with pytest.raises(ReadError, match="channel: 0 to 1"):
             read_volume(tmp_path / name, "axial", None)
-        with pytest.raises(VolumeError, match="no channel 2"):
+        with pytest.raises(ReadError, match="no channel 2"):
             read_volume(tmp_path / name, "axial", 2)
     assert (read_volume(tmp_path / "a.tif", "axial", 1).planes == 1).all()
     assert (read_volume(tmp_path / "a.nii", "axial", 1).planes == BODY.transpose(2, 1, 0) + 1).all()
@@ -159,7 +163,7 @@ def test_a_dicom_series_is_sorted_by_place_and_in_hounsfield_units(series):
     volume = read_volume(series, "axial", None)
     assert volume.planes[:, 0, 0].tolist() == [2 * (1000 + place) - 1024 for place in (0, 10, 20, 30, 40)]
     assert volume.axes == "SPL"
-    with pytest.raises(VolumeError, match="NIfTI only"):
+    with pytest.raises(ReadError, match="NIfTI only"):
         read_volume(series, "coronal", None)
 
 
@@ -168,7 +172,55 @@ def test_a_single_dicom_file_may_be_inverted(tmp_path):
     dicom(tmp_path / "x.dcm", 0, pixels, PhotometricInterpretation="MONOCHROME1")
     volume = read_volume(tmp_path / "x.dcm", "axial", None)
     assert volume.flat
-    assert (volume.planes[0] == 11 - pixels).all()
+    assert (volume.planes[0] == 65535 - pixels).all()
+
+
+def test_what_is_equal_in_inverted_slices_stays_equal(tmp_path):
+    for place, brightest in enumerate((1000, 2000)):
+        pixels = np.full((3, 4), 100, np.uint16)
+        pixels[0, 0] = brightest
+        about = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11}
+        dicom(tmp_path / f"scan/{place}.dcm", place, pixels, **about)
+    planes = read_volume(tmp_path / "scan", "axial", None).planes
+    assert planes[:, 1, 1].tolist() == [3995, 3995]
+    # Values of a mask are no shades.
+    assert read_volume(tmp_path / "scan", "axial", None, mask=True).planes[:, 0, 0].tolist() == [1000, 2000]
+
+
+def item(**values):
+    data = Dataset()
+    for name, value in values.items():
+        setattr(data, name, value)
+    return data
+
+
+def test_frames_of_one_file_have_their_own_scales_and_places(tmp_path):
+    groups = [
+        item(
+            PlanePositionSequence=[item(ImagePositionPatient=[0, 0, place])],
+            PixelValueTransformationSequence=[item(RescaleSlope=slope, RescaleIntercept=-5)],
+        )
+        for place, slope in ((10, 1), (0, 2))
+    ]
+    frames = np.stack([np.full((3, 4), value, np.uint16) for value in (100, 200)])
+    dicom(tmp_path / "a.dcm", 0, frames, NumberOfFrames=2, PerFrameFunctionalGroupsSequence=groups)
+    data = dcmread(tmp_path / "a.dcm")
+    del data.ImagePositionPatient
+    data.save_as(tmp_path / "a.dcm")
+    assert read_volume(tmp_path / "a.dcm", "axial", None).planes[:, 0, 0].tolist() == [395, 95]
+
+
+def test_palettes_of_dicom_are_looked_up_but_not_in_masks(tmp_path):
+    pixels = np.array([[0, 1], [2, 1]], np.uint8)
+    about = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for index, name in enumerate(("Red", "Green", "Blue")):
+        about[f"{name}PaletteColorLookupTableDescriptor"] = [3, 0, 16]
+        table = (np.arange(3, dtype=np.uint16) * 10 + index) << 8
+        about[f"{name}PaletteColorLookupTableData"] = table.tobytes()
+    dicom(tmp_path / "a.dcm", 0, pixels, **about)
+    shown = read_volume(tmp_path / "a.dcm", "axial", None).planes[0]
+    assert (shown == pixels[..., None] * 10 + [0, 1, 2]).all()
+    assert (read_volume(tmp_path / "a.dcm", "axial", None, mask=True).planes[0] == pixels).all()
 
 
 def test_frames_in_colour_are_planes(tmp_path):
@@ -189,30 +241,23 @@ def test_slices_may_be_named_by_their_identifiers_beside_other_files(series):
 
 def test_folders_and_files_that_are_no_series_are_told(series, tmp_path):
     dicom(series / "other.dcm", 50, np.zeros((6, 7), np.uint16), series="1.2.4")
-    with pytest.raises(VolumeError, match="2 DICOM series"):
+    with pytest.raises(ReadError, match="2 DICOM series"):
         read_volume(series, "axial", None)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(VolumeError, match="no DICOM image"):
+    with pytest.raises(ReadError, match="no DICOM image"):
         read_volume(tmp_path / "empty", "axial", None)
     (tmp_path / "text.dcm").write_text("no")
-    with pytest.raises(VolumeError, match="no DICOM file"):
+    with pytest.raises(ReadError, match="no DICOM file"):
         read_volume(tmp_path / "text.dcm", "axial", None)
     (tmp_path / "a.zip").touch()
-    with pytest.raises(VolumeError, match="none of PNG"):
+    with pytest.raises(ReadError, match="none of PNG"):
         read_volume(tmp_path / "a.zip", "axial", None)
-    with pytest.raises(VolumeError, match="no file"):
+    with pytest.raises(ReadError, match="no file"):
         read_volume(tmp_path / "b.png", "axial", None)
 
 
 def segmentation(path, frames, right=0.0):
     """Write a DICOM segmentation with (segment, place, mask) frames, so far beside its series."""
-
-    def item(**values):
-        data = Dataset()
-        for name, value in values.items():
-            setattr(data, name, value)
-        return data
-
     bits = np.packbits(np.stack([mask for _, _, mask in frames]).ravel(), bitorder="little")
     bits = np.pad(bits, (0, bits.size % 2))
     groups = [
@@ -248,16 +293,16 @@ def test_a_dicom_segmentation_is_laid_on_the_slices_of_its_series(series, tmp_pa
     assert np.argwhere(found[1]).tolist() == [[1, 5, 6], [3, 1, 2]]
     assert np.argwhere(found[2]).tolist() == [[0, 3, 4]]
     segmentation(path, [(1, 300.0, masks[0])])
-    with pytest.raises(VolumeError, match="no slice"):
+    with pytest.raises(ReadError, match="no slice"):
         read_segmentation(path, series)
     segmentation(path, [(1, 30.0, masks[0])], right=4.0)
-    with pytest.raises(VolumeError, match=r"4\.0 mm beside"):
+    with pytest.raises(ReadError, match=r"4\.0 mm beside"):
         read_segmentation(path, series)
     # Kept in the folder of its series, it is no slice of it.
     segmentation(series / "seg.dcm", [(1, 30.0, masks[0])])
     assert len(read_volume(series, "axial", None).planes) == 5
     assert np.argwhere(read_segmentation(series / "seg.dcm", series)[1]).tolist() == [[3, 1, 2]]
-    with pytest.raises(VolumeError, match="no DICOM segmentation"):
+    with pytest.raises(ReadError, match="no DICOM segmentation"):
         segment_labels(series / "0.dcm")
 
 
@@ -277,6 +322,24 @@ def test_a_dicom_series_with_its_segmentation_becomes_a_data_set(series, tmp_pat
     assert example.image.name == "p1-z003_CT_liver.png"
     assert (example.read_mask("liver") == mask).all()
     assert set(example.masks) == {"liver", "tumor"}
+
+
+def test_dicom_of_any_ending_gets_square_pixels_as_nifti_does(tmp_path):
+    folder = describe(
+        tmp_path / "source",
+        **{"modality": "CT", "site": "liver", "images": "{group}/scan/", "masks": [{"files": "{group}/seg/*.dicom"}]},
+    )
+    mask = np.zeros((6, 7), bool)
+    mask[1:4, 2:6] = True
+    (folder / "p1").mkdir()
+    for place in (0, 10):
+        dicom(folder / f"p1/scan/{place}.dicom", place, np.where(mask, 1100, 0).astype(np.uint16), PixelSpacing=[3, 1])
+    segmentation(folder / "p1/seg/a.dicom", [(1, 10.0, mask)])
+    assert build(folder, tmp_path / "out", Settings(size=None, test=0, min_pixels=1)).failures == []
+    (example,) = read_split(tmp_path / "out", "train")
+    assert example.read_image().shape == (18, 7, 3)
+    assert (example.read_mask("liver") == mask.repeat(3, axis=0)).all()
+    assert read_volume(folder / "p1/scan", "axial", None).square == (18, 7)
 
 
 def test_masks_and_numbers_are_laid_exactly_on_their_image(rng):

@@ -17,6 +17,7 @@ from napari_biomedparse.harmonise.source import (
     read_description,
     read_table_file,
 )
+from napari_biomedparse.harmonise.volume import ENDINGS, has_ending
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "segmentations", "gt")
@@ -26,7 +27,6 @@ images: scans/{image}.nii.gz
 masks:
 - files: masks/{image}.nii.gz
   labels: {1: liver, 2: spleen}"""
-ENDINGS = (".nii.gz", ".nii", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".dcm")
 
 
 def load_source(folder: Path, description: Path | None = None, **given: Any) -> Source:
@@ -142,7 +142,7 @@ def _named(folder: Path, names: tuple[str, ...]) -> Path | None:
 def _some(folder: Path) -> list[str]:
     """Return the names of images in a folder, of the first thousand files."""
     names = (name for name, _ in zip(walk(folder), range(1000), strict=False))
-    return [name for name in names if "/" not in name and name.lower().endswith(ENDINGS)]
+    return [name for name in names if "/" not in name and has_ending(name, ENDINGS)]
 
 
 def _ending(*folders: Path) -> str:

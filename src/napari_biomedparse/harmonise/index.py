@@ -17,6 +17,7 @@ from napari_biomedparse.harmonise.dicom import segment_labels
 from napari_biomedparse.harmonise.layout import Split, distinct_name, group_name, plain_name
 from napari_biomedparse.harmonise.patterns import PathPattern, walk
 from napari_biomedparse.harmonise.source import MaskRule, Source, SourceError, Table
+from napari_biomedparse.harmonise.volume import DICOM, NIFTI, has_ending
 from napari_biomedparse.harmonise.volumes import nifti_labels
 
 # What sources call their splits; validation images are trained on.
@@ -241,9 +242,9 @@ class SourceIndex:
         # The values of separate objects have no names.
         if rule.instances:
             table: Table = {}
-        elif path.lower().endswith((".nii", ".nii.gz")):
+        elif has_ending(path, NIFTI):
             table = nifti_labels(self.folder / path)
-        elif path.lower().endswith(".dcm"):
+        elif has_ending(path, DICOM):
             table = segment_labels(self.folder / path)
         else:
             table = {}

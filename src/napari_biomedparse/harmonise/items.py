@@ -16,7 +16,9 @@ from napari_biomedparse.harmonise.index import Item, ItemMask
 from napari_biomedparse.harmonise.layout import Split, fraction, image_name, mask_name, split_of
 from napari_biomedparse.harmonise.planes import fit_image, fit_mask, fit_numbers
 from napari_biomedparse.harmonise.source import Source, value_text
-from napari_biomedparse.harmonise.volumes import Volume, VolumeError, check_aligned, is_lossy, read_volume
+from napari_biomedparse.harmonise.volume import DICOM, LOSSY, Volume, check_aligned, has_ending
+from napari_biomedparse.harmonise.volumes import read_volume
+from napari_biomedparse.io.reading import ReadError
 
 Record = dict[str, Any]
 
@@ -199,7 +201,7 @@ def _add_mask(
     wanted = {label: values for label, values in mask.labels.items() if label in targets}
     if not wanted:
         return set()
-    if path.suffix.lower() == ".dcm" and (folder / item.path).is_dir():
+    if path.is_file() and has_ending(path, DICOM) and (folder / item.path).is_dir():
         segments = read_segmentation(path, folder / item.path)
         for label, values in wanted.items():
             for value in values or segments:
@@ -207,14 +209,14 @@ def _add_mask(
                     masks.add(targets[label], z, plane)
         return set()
     known = {value for values in mask.labels.values() for value in values}
-    if is_lossy(path) and (known or rule.instances):
-        raise VolumeError(f"{path} is a JPEG, which blurs values; only a mask of one label can be read from it.")
+    if has_ending(path, LOSSY) and (known or rule.instances):
+        raise ReadError(f"{path} is a JPEG, which blurs values; only a mask of one label can be read from it.")
     found = read_volume(path, source.plane, None, mask=True)
     check_aligned(volume, found, path)
     seen: set[int] = set()
     for z, plane in enumerate(found.planes):
         if plane.dtype.kind == "f" and not np.isfinite(plane).all():
-            raise VolumeError(f"{path} has NaN or infinite values; a mask has 0 where there is no object.")
+            raise ReadError(f"{path} has NaN or infinite values; a mask has 0 where there is no object.")
         if known:
             plane = _whole(plane, path)
             seen |= set(np.unique(plane).tolist()) - {0}
@@ -225,7 +227,7 @@ def _add_mask(
                 masks.add(targets[label], z, np.isin(plane, values) if values else plane != 0)
     if seen and known and not seen & known:
         shown, named = (", ".join(map(value_text, sorted(values)[:5])) for values in (seen, known))
-        raise VolumeError(f"{path} has the values {shown}, of which labels names none ({named}).")
+        raise ReadError(f"{path} has the values {shown}, of which labels names none ({named}).")
     return seen - known
 
 
@@ -233,7 +235,7 @@ def _whole(values: NDArray[Any], path: Path) -> NDArray[np.int64]:
     if values.dtype.kind == "f":
         whole = np.rint(values)
         if not np.allclose(whole, values, atol=1e-3):
-            raise VolumeError(f"{path} has fractions among its values; a mask must have whole numbers.")
+            raise ReadError(f"{path} has fractions among its values; a mask must have whole numbers.")
         values = whole
     return values.astype(np.int64)
 

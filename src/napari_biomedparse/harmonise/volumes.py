@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import html
-import importlib
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,61 +13,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from napari_biomedparse.harmonise.dicom import read_series
 from napari_biomedparse.harmonise.source import Plane, Table, colour_values
+from napari_biomedparse.harmonise.volume import DICOM, LOSSY, NIFTI, PICTURE, TIFF, Volume, has_ending
+from napari_biomedparse.io.reading import ReadError, need
 
 # Axes of an array read in the order slice, row, column, as the letters of the patient's sides they grow towards.
 PLANES: dict[Plane, str] = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
-
-
-class VolumeError(ValueError):
-    """A file that cannot be used; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Volume:
-    """Planes of one image or mask.
-
-    Attributes
-    ----------
-    planes
-        (S, H, W), or (S, H, W, 3 or 4) for colour.
-    flat
-        Whether the file holds just one plane.
-    axes
-        For scans, the patient's sides to which slice, row and column grow, for example ``"SPL"``.
-    affine
-        For scans, voxel (slice, row, column, 1) to millimetres (right, anterior, superior, 1), float (4, 4).
-    """
-
-    planes: NDArray[Any]
-    flat: bool
-    axes: str = ""
-    affine: NDArray[np.float64] | None = None
-
-    @property
-    def square(self) -> tuple[int, int]:
-        """Height and width of its planes where pixels are square, as high and wide as the finer of their sides."""
-        height, width = self.planes.shape[1:3]
-        if self.affine is None:
-            return height, width
-        sides = np.linalg.norm(self.affine[:3, 1:3], axis=0)
-        rows, columns = np.rint((height, width) * sides / sides.min()).astype(int)
-        return int(rows), int(columns)
-
-
-def need(module: str, use: str) -> Any:
-    """Return a module of the extra ``data``.
-
-    Raises
-    ------
-    VolumeError
-        If it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        name = module.partition(".")[0]
-        raise VolumeError(f"{use} needs {name}: run pip install 'napari-biomedparse[data]'.") from None
 
 
 def read_volume(path: Path, plane: Plane, channel: int | None, mask: bool = False) -> Volume:
@@ -91,40 +42,32 @@ def read_volume(path: Path, plane: Plane, channel: int | None, mask: bool = Fals
 
     Raises
     ------
-    VolumeError
+    ReadError
         If the file cannot be read, or needs a channel to be chosen.
     """
-    name = path.name.lower()
     if not path.exists():
-        raise VolumeError(f"There is no file {path}.")
-    if name.endswith((".nii", ".nii.gz")):
+        raise ReadError(f"There is no file {path}.")
+    if has_ending(path, NIFTI):
         return _read_nifti(path, plane, channel)
-    if path.is_dir() or name.endswith((".dcm", ".dicom")):
+    if path.is_dir() or has_ending(path, DICOM):
         if plane != "axial":
-            raise VolumeError(f"{path}: DICOM is cut as it was acquired; plane: {plane} is for NIfTI only.")
-        from napari_biomedparse.harmonise.dicom import read_series
-
-        return read_series(path)
-    if name.endswith((".tif", ".tiff")):
+            raise ReadError(f"{path}: DICOM is cut as it was acquired; plane: {plane} is for NIfTI only.")
+        volume = read_series(path, mask)
+    elif has_ending(path, TIFF):
         volume = _read_tiff(path, channel)
-    elif name.endswith((".png", ".jpg", ".jpeg", ".bmp")):
+    elif has_ending(path, PICTURE):
         pixels = _read_picture(path, mask)
         volume = Volume(pixels[None], True)
     else:
-        raise VolumeError(f"{path} is none of PNG, JPEG, BMP, TIFF, NIfTI and DICOM.")
-    return Volume(colour_values(volume.planes), volume.flat) if mask and volume.planes.ndim == 4 else volume
-
-
-def is_lossy(path: Path) -> bool:
-    """Return whether a file's format blurs values, so that no more than two can be told apart."""
-    return path.suffix.lower() in (".jpg", ".jpeg")
+        raise ReadError(f"{path} is none of PNG, JPEG, BMP, TIFF, NIfTI and DICOM.")
+    return replace(volume, planes=colour_values(volume.planes)) if mask and volume.planes.ndim == 4 else volume
 
 
 def _read_picture(path: Path, mask: bool) -> NDArray[Any]:
     with Image.open(path) as file:
         # As every viewer shows it, and so as it was annotated.
         picture: Image.Image = ImageOps.exif_transpose(file)
-        if mask and is_lossy(path):
+        if mask and has_ending(path, LOSSY):
             grey = np.asarray(picture.convert("L"))
             return np.asarray(grey > grey.max() / 2)
         if picture.mode == "1" and not mask:
@@ -158,9 +101,9 @@ def _channel(path: Path, channel: int | None, count: int) -> int:
     if count == 1:
         return 0
     if channel is None:
-        raise VolumeError(f"{path} has {count} channels; choose one with channel: 0 to {count - 1} in the description.")
+        raise ReadError(f"{path} has {count} channels; choose one with channel: 0 to {count - 1} in the description.")
     if channel >= count:
-        raise VolumeError(f"{path} has no channel {channel}; it has {count}, counted from 0.")
+        raise ReadError(f"{path} has no channel {channel}; it has {count}, counted from 0.")
     return channel
 
 
@@ -168,7 +111,7 @@ def _read_nifti(path: Path, plane: Plane, channel: int | None) -> Volume:
     nibabel = need("nibabel", "Reading NIfTI")
     file = nibabel.load(path)
     if not 2 <= len(file.shape) <= 5:
-        raise VolumeError(f"{path} has the shape {file.shape}; a volume has three axes, and perhaps channels.")
+        raise ReadError(f"{path} has the shape {file.shape}; a volume has three axes, and perhaps channels.")
     raw = np.asanyarray(file.dataobj)
     raw = raw.reshape(*raw.shape, *[1] * (3 - raw.ndim))
     raw = raw.reshape(*raw.shape[:3], -1)
@@ -179,7 +122,8 @@ def _read_nifti(path: Path, plane: Plane, channel: int | None) -> Volume:
     turn = turns.ornt_transform(turns.io_orientation(file.affine), turns.axcodes2ornt(tuple(PLANES[plane])))
     planes = turns.apply_orientation(pixels, turn)
     affine = file.affine @ turns.inv_ornt_aff(turn, pixels.shape)
-    return Volume(planes, planes.shape[0] == 1, PLANES[plane], affine)
+    height, width = map(float, np.linalg.norm(affine[:3, 1:3], axis=0))
+    return Volume(planes, planes.shape[0] == 1, PLANES[plane], affine, (height, width))
 
 
 def nifti_labels(path: Path) -> Table:
@@ -194,23 +138,3 @@ def nifti_labels(path: Path) -> Table:
             if key and int(key[1]):
                 table.setdefault(html.unescape(name).strip(), []).append(int(key[1]))
     return table
-
-
-def check_aligned(image: Volume, mask: Volume, path: Path) -> None:
-    """Refuse a mask that does not lie on its image.
-
-    Raises
-    ------
-    VolumeError
-        If their shapes, orientations or places in space differ.
-    """
-    if image.planes.shape[:3] != mask.planes.shape[:3]:
-        shapes = " and ".join("x".join(map(str, one.planes.shape[:3])) for one in (mask, image))
-        raise VolumeError(f"{path} and its image differ in size: {shapes} (slices x height x width).")
-    if image.axes and mask.axes and image.axes != mask.axes:
-        raise VolumeError(f"{path} and its image are cut in different directions ({mask.axes} and {image.axes}).")
-    # A tenth of a millimetre per voxel and a millimetre in all is more than rounding in headers makes.
-    limits = [0.1, 0.1, 0.1, 1.0]
-    placed = image.affine is not None and mask.affine is not None
-    if placed and not np.allclose(image.affine, mask.affine, rtol=0, atol=limits):  # type: ignore[arg-type]
-        raise VolumeError(f"{path} and its image lie in different places (their NIfTI affines differ).")

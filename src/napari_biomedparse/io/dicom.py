@@ -26,7 +26,7 @@ SAME_DIRECTION = 1e-3
 
 
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """A frame of a file.
 
     Attributes
@@ -37,8 +37,12 @@ class _Frame:
         The file's data elements but the pixels.
     place
         Where it lies along the normal of its plane, in mm, or None.
+    corner
+        Where its first pixel lies, in mm towards the patient's left, back and head; empty where it is not given.
     direction
         Directions of rows and columns, as unit vectors one after the other; empty where they are not given.
+    pixel
+        Height and width of a pixel in mm; empty where they are not given.
     slope, intercept
         From stored values to those that are meant.
     """
@@ -47,7 +51,9 @@ class _Frame:
     index: int
     header: Any
     place: float | None
+    corner: tuple[float, ...]
     direction: tuple[float, ...]
+    pixel: tuple[float, ...]
     slope: float
     intercept: float
 
@@ -99,6 +105,22 @@ def open_series(path: Path, scene: str | None) -> OpenedImage:
         raise ReadError(f"{path} cannot be read: {first_line(error)}") from error
 
 
+def read_frames(path: Path) -> dict[str, list[Frame]]:
+    """Return name -> frames of each series of a folder, or of a file: the names are those of :func:`scene_names`.
+
+    Frames are in the order of their places where they all lie in one direction, else of their numbers.
+
+    Raises
+    ------
+    ReadError
+        If a file is damaged, none holds an image, or pydicom is missing.
+    """
+    return {
+        name: _sorted([frame for file, header in files for frame in _frames(file, header)])
+        for name, files in _series(path).items()
+    }
+
+
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir()) if path.is_file() and is_dicom(path))
 
@@ -107,8 +129,8 @@ def _series(path: Path) -> dict[str, list[tuple[Path, Any]]]:
     """Return name -> files and their headers, in the order of the files' names."""
     found: dict[str, list[tuple[Path, Any]]] = {}
     for file in [path] if path.is_file() else _files(path):
-        header = _header(file)
-        if "Rows" in header and str(header.get("SOPClassUID")) != SEGMENTATION_STORAGE:
+        header = read_header(file)
+        if "Rows" in header and not is_segmentation(header):
             found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((file, header))
     if not found:
         raise ReadError(f"{path} holds no DICOM image.")
@@ -117,7 +139,19 @@ def _series(path: Path) -> dict[str, list[tuple[Path, Any]]]:
     return dict(zip(names, found.values(), strict=True))
 
 
-def _header(path: Path) -> Any:
+def is_segmentation(header: Any) -> bool:
+    """Return whether a file holds no image, but what was drawn on one."""
+    return str(header.get("SOPClassUID")) == SEGMENTATION_STORAGE
+
+
+def read_header(path: Path) -> Any:
+    """Return a file's data elements but the pixels.
+
+    Raises
+    ------
+    ReadError
+        If it is no DICOM file or is damaged, or pydicom is missing.
+    """
     pydicom = need("pydicom", "Reading DICOM")
     try:
         return pydicom.dcmread(path, stop_before_pixels=True)
@@ -125,7 +159,7 @@ def _header(path: Path) -> Any:
         raise ReadError(f"{path} is no DICOM file or is damaged: {first_line(error)}") from error
 
 
-def _frames(path: Path, header: Any) -> Iterator[_Frame]:
+def _frames(path: Path, header: Any) -> Iterator[Frame]:
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     own = header.get("PerFrameFunctionalGroupsSequence") or []
     count = int(header.get("NumberOfFrames") or 1)
@@ -139,12 +173,14 @@ def _frames(path: Path, header: Any) -> Iterator[_Frame]:
         normal = np.cross(sides[:3], sides[3:])
         slope = _element(groups, "RescaleSlope", "PixelValueTransformationSequence")
         intercept = _element(groups, "RescaleIntercept", "PixelValueTransformationSequence")
-        yield _Frame(
+        yield Frame(
             path,
             index,
             header,
             float(np.dot(np.asarray(position, float), normal)) if placed else None,
+            tuple(map(float, position)) if placed else (),
             tuple(sides.tolist()) if placed else (),
+            tuple(map(float, _element(groups, "PixelSpacing", "PixelMeasuresSequence") or ())),
             float(slope) if slope else 1.0,
             float(intercept) if intercept else 0.0,
         )
@@ -162,13 +198,12 @@ def _element(groups: Sequence[Any], name: str, sequence: str) -> Any:
     return None
 
 
-def _ordered(frames: list[_Frame]) -> list[list[_Frame]]:
+def _ordered(frames: list[Frame]) -> list[list[Frame]]:
     """Return the slices of each time point."""
-    frames = sorted(frames, key=_number)
+    frames = _sorted(frames)
     if not _parallel(frames):
         film = len({frame.path for frame in frames}) == 1 and _time_step(frames[0].header) is not None
         return [[frame] for frame in frames] if film else [frames]
-    frames.sort(key=_place)
     places = [[frames[0]]]
     for frame in frames[1:]:
         if _place(frame) - _place(places[-1][0]) > SAME_PLACE:
@@ -185,7 +220,12 @@ def _ordered(frames: list[_Frame]) -> list[list[_Frame]]:
     return [list(point) for point in zip(*places, strict=True)]
 
 
-def _check_steps(slices: list[_Frame]) -> None:
+def _sorted(frames: list[Frame]) -> list[Frame]:
+    frames = sorted(frames, key=_number)
+    return sorted(frames, key=_place) if _parallel(frames) else frames
+
+
+def _check_steps(slices: list[Frame]) -> None:
     """Find that neighbouring slices lie equally far apart: what reads the volume takes one step for all."""
     steps = np.diff([_place(frame) for frame in slices])
     if not len(steps):
@@ -201,17 +241,17 @@ def _check_steps(slices: list[_Frame]) -> None:
         )
 
 
-def _parallel(frames: list[_Frame]) -> bool:
+def _parallel(frames: list[Frame]) -> bool:
     """Return whether all frames say where they lie, and lie in the same direction."""
     directions = np.array([frame.direction for frame in frames if frame.place is not None])
     return len(directions) == len(frames) and bool(np.allclose(directions, directions[0], atol=SAME_DIRECTION))
 
 
-def _place(frame: _Frame) -> float:
+def _place(frame: Frame) -> float:
     return frame.place or 0.0
 
 
-def _number(frame: _Frame) -> tuple[float, float, float, str, int]:
+def _number(frame: Frame) -> tuple[float, float, float, str, int]:
     parts = [
         float(frame.header.get(name) or 0)
         for name in ("TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber")
@@ -226,18 +266,12 @@ def _time_step(header: Any) -> float | None:
     return 1 / float(header.CineRate) if header.get("CineRate") else None
 
 
-def _opened(path: Path, scene: str | None, points: list[list[_Frame]]) -> OpenedImage:
+def _opened(path: Path, scene: str | None, points: list[list[Frame]]) -> OpenedImage:
     frames = [frame for point in points for frame in point]
-    shapes = {(int(frame.header.Rows), int(frame.header.Columns), _colours(frame.header)) for frame in frames}
-    if len(shapes) > 1:
-        raise ReadError(f"The slices in {path} differ in size; they are not one series.")
-    height, width, colours = shapes.pop()
-    shape = (height, width, 3) if colours else (height, width)
-    stored = {_stored(frame.header) for frame in frames}
-    plain = len(stored) == 1 and all((frame.slope, frame.intercept) == (1.0, 0.0) for frame in frames)
-    dtype = np.dtype(np.uint8) if colours else stored.pop() if plain else np.dtype(np.float32)
+    shape, dtype = shape_of(frames), dtype_of(frames)
+    colours = len(shape) == 3
     chunks = [(1,) * len(points), (1,) * len(points[0]), *((length,) for length in shape)]
-    array = lazy_array(lambda chunk: _pixels(points[chunk[0]][chunk[1]], dtype)[None, None], chunks, dtype)
+    array = lazy_array(lambda chunk: read_pixels(points[chunk[0]][chunk[1]], dtype)[None, None], chunks, dtype)
     lengths = dict(zip("TZ", array.shape, strict=False))
     axes = "".join(axis for axis, length in lengths.items() if length > 1)
     array = array[tuple(slice(None) if axis in axes else 0 for axis in lengths)]
@@ -246,15 +280,33 @@ def _opened(path: Path, scene: str | None, points: list[list[_Frame]]) -> Opened
     return OpenedImage(path, scene, (array,), axes + "YX", colours, spacing, unit)
 
 
-def _spacing(points: list[list[_Frame]]) -> dict[str, float]:
+def shape_of(frames: Sequence[Frame]) -> tuple[int, ...]:
+    """Return the shape that all of some frames have, (H, W) or (H, W, 3).
+
+    Raises
+    ------
+    ReadError
+        If they differ.
+    """
+    shapes = {(int(frame.header.Rows), int(frame.header.Columns), _colours(frame.header)) for frame in frames}
+    if len(shapes) > 1:
+        raise ReadError(f"The slices in {frames[0].path.parent} differ in size; they are not one series.")
+    height, width, colours = shapes.pop()
+    return (height, width, 3) if colours else (height, width)
+
+
+def dtype_of(frames: Sequence[Frame]) -> np.dtype[Any]:
+    """Return the type of some frames' values: as they are stored where all mean just that, else float32."""
+    if _colours(frames[0].header):
+        return np.dtype(np.uint8)
+    stored = {_stored(frame.header) for frame in frames}
+    plain = len(stored) == 1 and all((frame.slope, frame.intercept) == (1.0, 0.0) for frame in frames)
+    return stored.pop() if plain else np.dtype(np.float32)
+
+
+def _spacing(points: list[list[Frame]]) -> dict[str, float]:
     first = points[0][0]
-    shared = (first.header.get("SharedFunctionalGroupsSequence") or [None])[0]
-    own = (first.header.get("PerFrameFunctionalGroupsSequence") or [None])[0]
-    groups = [first.header, own, shared]
-    found: dict[str, float] = {}
-    sizes = _element(groups, "PixelSpacing", "PixelMeasuresSequence")
-    if sizes:
-        found |= {"Y": float(sizes[0]), "X": float(sizes[1])}
+    found = dict(zip("YX", first.pixel, strict=False))
     if len(points[0]) > 1 and _parallel(points[0]):
         found["Z"] = float(np.median(np.diff([_place(frame) for frame in points[0]])))
     elif first.header.get("NumberOfFrames") and (step := first.header.get("SpacingBetweenSlices")):
@@ -274,18 +326,41 @@ def _stored(header: Any) -> np.dtype[Any]:
     return np.dtype(f"{kind}{max(1, int(header.BitsAllocated) // 8)}")
 
 
-def _pixels(frame: _Frame, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Read a frame, (H, W) or (H, W, 3)."""
+def read_stored(frame: Frame) -> NDArray[Any]:
+    """Read a frame's values as they are stored, (H, W) or (H, W, 3).
+
+    Raises
+    ------
+    ReadError
+        If it is damaged.
+    """
     pixels = need("pydicom.pixels", "Reading DICOM")
     try:
         values: NDArray[Any] = pixels.pixel_array(frame.path, index=frame.index)
-        if frame.header.get("PhotometricInterpretation") == "PALETTE COLOR":
-            values = pixels.apply_color_lut(values, frame.header)
     except Exception as error:
-        reason = first_line(error)
-        raise ReadError(
-            f"{frame.path} is damaged or cut short, or compressed in a way that needs a plug-in of pydicom: {reason}"
-        ) from error
+        raise _damaged(frame.path, error) from error
+    return values
+
+
+def _damaged(path: Path, error: Exception) -> ReadError:
+    why = first_line(error)
+    return ReadError(f"{path} is damaged or cut short, or compressed in a way that needs a plug-in of pydicom: {why}")
+
+
+def read_pixels(frame: Frame, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Read what a frame's values mean, (H, W), or (H, W, 3) for colours: rescaled, with palettes looked up, black low.
+
+    Raises
+    ------
+    ReadError
+        If it is damaged.
+    """
+    values = read_stored(frame)
+    if frame.header.get("PhotometricInterpretation") == "PALETTE COLOR":
+        try:
+            values = need("pydicom.pixels", "Reading DICOM").apply_color_lut(values, frame.header)
+        except Exception as error:
+            raise _damaged(frame.path, error) from error
     if values.ndim == 3:
         return (values >> (8 * (values.dtype.itemsize - 1))).astype(np.uint8)[..., :3]
     if frame.header.get("PhotometricInterpretation") == "MONOCHROME1":

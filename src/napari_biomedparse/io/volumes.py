@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.io.reading import OpenedImage, ReadError, first_line, lazy_array, need
 
+SUFFIXES = (".nii.gz", ".nii")
 # The patient's sides towards which sections, rows and columns grow: superior, posterior, left.
 AXIAL = "SPL"
 # Units of NIfTI by their length in mm and s; what is not said is mm by custom, and no time.
@@ -19,7 +20,7 @@ SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 def is_nifti(path: Path) -> bool:
     """Return whether a path names a NIfTI file."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def open_nifti(path: Path) -> OpenedImage:

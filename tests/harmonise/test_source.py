@@ -4,6 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from napari_biomedparse.engine.hounsfield import site_window
 from napari_biomedparse.harmonise.conventions import load_source
 from napari_biomedparse.harmonise.index import SourceIndex
 from napari_biomedparse.harmonise.source import SourceError, read_table, read_table_file
@@ -127,7 +128,7 @@ def test_masks_without_a_name_ask_for_one(tmp_path):
         ({"masks": []}, "masks"),
         ({"group": "p\\d+"}, "parentheses"),
         ({"group": "(p"}, "regular expression"),
-        ({"intensity": "knee"}, "CT window"),
+        ({"intensity": "knee"}, "no window"),
         ({"plane": "oblique"}, "plane"),
     ],
 )
@@ -157,8 +158,9 @@ def test_ct_gets_the_window_of_its_site_unless_it_was_windowed_already(tmp_path)
     assert source.intensity_for(16) == (-25, 230)
     assert source.intensity_for(8) == "auto"
     assert load_source(tmp_path, modality="MRI-T2").intensity_for(16) == "auto"
-    with pytest.raises(ValueError, match="knee"):
-        load_source(tmp_path, site="knee").intensity_for(16)
+    # As when it is segmented.
+    for site in ("chest", "head", "bone"):
+        assert load_source(tmp_path, site=site).intensity_for(16) == site_window(f"CT-{site}")
     assert load_source(describe(tmp_path, **content, site="knee", intensity=[0, 100])).intensity_for(8) == (0, 100)
     assert load_source(describe(tmp_path, **content, site="knee", intensity="pelvis")).intensity_for(16) == (-55, 200)
 

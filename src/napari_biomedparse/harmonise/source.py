@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from napari_biomedparse.engine.hounsfield import CT_WINDOWS
+from napari_biomedparse.engine.hounsfield import named_window, site_window
 from napari_biomedparse.engine.preprocess import Intensity
 from napari_biomedparse.harmonise.names import Place
 from napari_biomedparse.harmonise.patterns import PathPattern
@@ -232,24 +232,16 @@ class Source(BaseModel):
 
         Raises
         ------
-        ValueError
-            If there is no window for a CT's site.
+        ImageError
+            If no window has the name that is given.
         """
         if not isinstance(self.intensity, str):
             return self.intensity
         if self.intensity in ("percentile", "none"):
             return self.intensity  # type: ignore[return-value]
-        kind = find_modality(self.modality)
-        is_ct = kind is not None and kind.name == "CT"
-        window = self.intensity if self.intensity != "auto" else self.site.lower()
-        if window in CT_WINDOWS and (is_ct or self.intensity != "auto"):
-            return CT_WINDOWS[window] if bits > 8 else "auto"
-        if bits > 8 and (is_ct or self.intensity != "auto"):
-            raise ValueError(
-                f"intensity: there is no CT window for {window!r}; write one of {', '.join(CT_WINDOWS)}, "
-                "or [lowest, highest] in Hounsfield units"
-            )
-        return "auto"
+        of_site = self.intensity == "auto"
+        window = site_window(f"{self.modality}-{self.site}") if of_site else named_window(self.intensity)
+        return window if window and bits > 8 else "auto"
 
 
 def find_description(folder: Path) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ ALLOWED = {
     "io": {"engine", "files"},
     "training": {"engine", "files", "model", "ontology"},
     "evaluation": {"engine", "ontology", "training"},
-    "harmonise": {"engine", "io", "ontology"},
+    "harmonise": {"engine", "files", "io", "ontology"},
     "batch": {"engine", "io", "ontology"},
     "scale": {"engine", "files", "io", "model", "ontology", "weights"},
     "plugin": {"engine", "files", "io", "ontology", "scale", "training", "weights"},

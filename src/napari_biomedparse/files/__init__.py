@@ -1,1 +1,1 @@
-"""Files that are whole or not there, for all other parts."""
+"""Files that are whole or not there, and the names of those of a data set, for all other parts."""

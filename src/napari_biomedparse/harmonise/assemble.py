@@ -11,8 +11,9 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
+from napari_biomedparse.files.layout import Split
 from napari_biomedparse.harmonise.items import Record
-from napari_biomedparse.harmonise.layout import Split, categories
+from napari_biomedparse.harmonise.layout import categories
 
 
 @dataclass

@@ -10,17 +10,17 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from napari_biomedparse.files.layout import SPLITS, instances_of, masks_of
 from napari_biomedparse.harmonise.duplicates import join_duplicates, pixels_of
 from napari_biomedparse.harmonise.finish import Summary, add_notes, write_json_files
 from napari_biomedparse.harmonise.index import Item, SourceIndex, fingerprint
 from napari_biomedparse.harmonise.items import Record, Settings, make_item, move_files, remove_files, split_for
 from napari_biomedparse.harmonise.journal import Journal
-from napari_biomedparse.harmonise.layout import SPLITS
 from napari_biomedparse.harmonise.review import Review, ReviewError
 from napari_biomedparse.harmonise.source import Source, SourceError
 from napari_biomedparse.harmonise.workers import each
 
-FOLDERS = tuple(f"{split}{kind}" for split in SPLITS for kind in ("", "_mask", "_instances"))
+FOLDERS = tuple(name for split in SPLITS for name in (split, masks_of(split), instances_of(split)))
 REVIEW_NAME, SCRATCH_NAME, FAILED_NAME, UNFINISHED = "review.csv", "build.sqlite", "failed.csv", "unfinished"
 # Changes whenever the same source and settings are written differently.
 FORMAT = 4
@@ -118,9 +118,9 @@ def build_dataset(
         failed.replace(out / FAILED_NAME) if summary.failed else failed.unlink()
         shutil.rmtree(unfinished)
         write_json_files(index, journal, review, out, settings, summary)
-    for name in FOLDERS:
-        if name.endswith("_instances") and not any((out / name).iterdir()):
-            (out / name).rmdir()
+    for numbered in (out / instances_of(split) for split in SPLITS):
+        if not any(numbered.iterdir()):
+            numbered.rmdir()
     summary.notes += [twice] if twice else []
     add_notes(index, targets.values(), summary)
     return summary

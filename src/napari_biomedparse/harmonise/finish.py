@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_biomedparse import __version__
+from napari_biomedparse.files.layout import SPLITS, Split
 from napari_biomedparse.harmonise.assemble import Counts, write_split
 from napari_biomedparse.harmonise.index import SourceIndex
 from napari_biomedparse.harmonise.items import Settings
 from napari_biomedparse.harmonise.journal import Journal
-from napari_biomedparse.harmonise.layout import SPLITS, Split, category_of
+from napari_biomedparse.harmonise.layout import category_of
 from napari_biomedparse.harmonise.mapping import object_of
 from napari_biomedparse.harmonise.review import Review
 from napari_biomedparse.harmonise.sentences import sentences_for

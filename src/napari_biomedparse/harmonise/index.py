@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from napari_biomedparse.files.layout import Split
 from napari_biomedparse.harmonise.dicom import segment_labels
-from napari_biomedparse.harmonise.layout import Split, distinct_name, group_name, plain_name
+from napari_biomedparse.harmonise.layout import distinct_name, group_name, plain_name
 from napari_biomedparse.harmonise.patterns import PathPattern, walk
 from napari_biomedparse.harmonise.source import MaskRule, Source, SourceError, Table
 from napari_biomedparse.harmonise.volume import DICOM, NIFTI, has_ending

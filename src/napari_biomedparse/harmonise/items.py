@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_biomedparse.files.layout import Split, image_name, instances_of, mask_name, masks_of
 from napari_biomedparse.harmonise.dicom import read_segmentation
 from napari_biomedparse.harmonise.index import Item, ItemMask
-from napari_biomedparse.harmonise.layout import Split, fraction, image_name, mask_name, split_of
+from napari_biomedparse.harmonise.layout import fraction, split_of
 from napari_biomedparse.harmonise.planes import fit_image, fit_mask, fit_numbers
 from napari_biomedparse.harmonise.source import Source, value_text
 from napari_biomedparse.harmonise.volume import DICOM, LOSSY, Volume, check_aligned, has_ending
@@ -146,10 +147,10 @@ def make_item(
             _write(out / split / file_name, pixels)
             for target, fitted_mask in kept.items():
                 annotations.append(_annotation(mask_name(file_name, target), target, fitted_mask))
-                _write(out / f"{split}_mask" / annotations[-1]["mask_file"], fitted_mask.astype(np.uint8) * 255)
+                _write(out / masks_of(split) / annotations[-1]["mask_file"], fitted_mask.astype(np.uint8) * 255)
                 if (target, z) in masks.numbers and fitted_mask.any():
                     numbers = fit_numbers(masks.numbers[target, z], settings.size, square)
-                    _write(out / f"{split}_instances" / annotations[-1]["mask_file"], numbers)
+                    _write(out / instances_of(split) / annotations[-1]["mask_file"], numbers)
                     annotations[-1]["instances"] = True
     except BaseException:
         remove_files({"split": split, "images": images}, out)
@@ -170,9 +171,9 @@ def files_of(record: Record, out: Path) -> Iterable[Path]:
     for image in record["images"]:
         yield out / split / image["file_name"]
         for annotation in image["annotations"]:
-            yield out / f"{split}_mask" / annotation["mask_file"]
+            yield out / masks_of(split) / annotation["mask_file"]
             if annotation.get("instances"):
-                yield out / f"{split}_instances" / annotation["mask_file"]
+                yield out / instances_of(split) / annotation["mask_file"]
 
 
 def remove_files(record: Record, out: Path) -> None:

@@ -1,27 +1,16 @@
-"""Names of files and numbers of categories in the BiomedParseData layout."""
+"""Names and splits of images, and numbers of categories, in the BiomedParseData layout."""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
-from typing import Any, Literal
+from typing import Any
 
+from napari_biomedparse.files.layout import Split
 from napari_biomedparse.ontology import BiomedicalObject, all_families, meta_objects
 
-Split = Literal["train", "test"]
-SPLITS: tuple[Split, ...] = ("train", "test")
 # What the published numbers belong to: 1-9, 10-14, 15 and 16.
 SECTORS = ("organ",) * 9 + ("abnormality",) * 5 + ("histology", "other")
-
-
-def image_name(name: str, modality: str, site: str) -> str:
-    """Return the file name of an image, ``NAME_MODALITY_SITE.png``."""
-    return f"{name}_{_part(modality)}_{_part(site)}.png"
-
-
-def mask_name(image: str, target: str) -> str:
-    """Return the file name of the mask of a target on an image."""
-    return f"{image.removesuffix('.png')}_{_part(target)}.png"
 
 
 def plain_name(key: str) -> str:
@@ -39,10 +28,6 @@ def distinct_name(key: str) -> str:
 def group_name(words: str) -> str:
     """Return the name of a patient or slide in one spelling: "P01" and "p01 " are the same."""
     return " ".join(unicodedata.normalize("NFC", words).casefold().split())
-
-
-def _part(words: str) -> str:
-    return words.replace(" ", "+")
 
 
 def split_of(group: str, share: float, seed: int) -> Split:

@@ -1,24 +1,20 @@
-"""Images, masks and words on disk in the BiomedParseData layout.
-
-A data set is a folder with ``train``, ``train_mask``, ``test`` and ``test_mask``: images ``NAME_MODALITY_SITE.png`` or
-``.jpg``, masks ``NAME_MODALITY_SITE_TARGET.png`` (non-zero is the object), ``+`` for a space inside a modality, site or
-target.
-``train_instances`` and ``test_instances``, where a set has them, number the separate objects of a mask from 1.
-"""
+"""Images, masks and words on disk in the layout of :mod:`~napari_biomedparse.files.layout`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
+from napari_biomedparse.files.layout import Split as Split
+from napari_biomedparse.files.layout import instances_of, masks_of, read_image_name, read_mask_name
+
 Value = TypeVar("Value", bound=np.generic)
-Split = Literal["train", "test"]
 
 
 class DataError(ValueError):
@@ -99,10 +95,6 @@ def of_size(mask: NDArray[Value], shape: tuple[int, int], path: Path) -> NDArray
     return mask
 
 
-def _words(part: str) -> str:
-    return part.replace("+", " ")
-
-
 def read_split(dataset: Path, split: Split) -> list[Example]:
     """Return the examples of one split, in the order of their names; images without a mask are left out.
 
@@ -118,25 +110,24 @@ def read_split(dataset: Path, split: Split) -> list[Example]:
     DataError
         If the folder, an image or the parts of a name are missing.
     """
-    images, masks = dataset / split, dataset / f"{split}_mask"
+    images, masks = dataset / split, dataset / masks_of(split)
     if not images.is_dir():
         raise DataError(f"{dataset} is not a BiomedParseData folder: it has no {split}/ folder of images.")
     by_image: dict[str, dict[str, Path]] = {}
     for path in sorted(masks.glob("*.png")) if masks.is_dir() else ():
-        image, _, target = path.stem.rpartition("_")
-        by_image.setdefault(image, {})[_words(target)] = path
-    return list(_examples(dataset.resolve().name, images, by_image))
+        image, target = read_mask_name(path.stem)
+        by_image.setdefault(image, {})[target] = path
+    return list(_examples(dataset.resolve().name, images, dataset / instances_of(split), by_image))
 
 
-def _examples(dataset: str, images: Path, by_image: dict[str, dict[str, Path]]) -> Iterator[Example]:
-    folder = images.with_name(f"{images.name}_instances")
+def _examples(dataset: str, images: Path, folder: Path, by_image: dict[str, dict[str, Path]]) -> Iterator[Example]:
     numbered = {path.name for path in folder.glob("*.png")} if folder.is_dir() else set()
     for name, masks in by_image.items():
         path = next((p for p in (images / f"{name}.png", images / f"{name}.jpg") if p.is_file()), None)
         if path is None:
             raise DataError(f"{next(iter(masks.values()))} has no image: {images / name}.png is missing.")
-        parts = name.rsplit("_", 2)
-        if len(parts) != 3:
+        context = read_image_name(name)
+        if context is None:
             raise DataError(f"{path.name} is not named NAME_MODALITY_SITE.png.")
         instances = {target: folder / mask.name for target, mask in masks.items() if mask.name in numbered}
-        yield Example(dataset, path, _words(parts[1]), _words(parts[2]), masks, instances)
+        yield Example(dataset, path, *context, masks, instances)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skimage.io import imsave
 
 from napari_biomedparse.engine.preprocess import to_rgb
+from napari_biomedparse.files.layout import image_name, instances_of, mask_name, masks_of
 from napari_biomedparse.ontology import find_modality, find_object, normalise, occurs_in
 from napari_biomedparse.training.dataset import DataError
 
@@ -147,17 +148,17 @@ def can_name_absent(shown: Sequence[Labelled]) -> bool:
 
 def write_dataset(shown: Sequence[Labelled], folder: Path) -> None:
     """Write pictures as the train split of a data set in the BiomedParseData layout."""
-    for name in ("train", "train_mask", "train_instances"):
-        (folder / name).mkdir(parents=True)
+    images, masks, instances = (folder / name for name in ("train", masks_of("train"), instances_of("train")))
+    for part in (images, masks, instances):
+        part.mkdir(parents=True)
     for number, picture in enumerate(shown):
-        modality, site = (words.replace(" ", "+") for words in context_of(picture.modality))
-        name = f"plane{number:04d}_{modality}_{site}"
-        imsave(folder / "train" / f"{name}.png", picture.rgb, check_contrast=False)
+        name = image_name(f"plane{number:04d}", *context_of(picture.modality))
+        imsave(images / name, picture.rgb, check_contrast=False)
         for prompt, numbers in picture.numbers.items():
-            file = f"{name}_{prompt.replace(' ', '+')}.png"
-            imsave(folder / "train_mask" / file, np.where(numbers > 0, 255, 0).astype(np.uint8), check_contrast=False)
+            file = mask_name(name, prompt)
+            imsave(masks / file, np.where(numbers > 0, 255, 0).astype(np.uint8), check_contrast=False)
             if 1 < numbers.max() <= np.iinfo(np.uint16).max:
-                imsave(folder / "train_instances" / file, numbers.astype(np.uint16), check_contrast=False)
+                imsave(instances / file, numbers.astype(np.uint16), check_contrast=False)
 
 
 def _read(picture: Picture) -> Labelled:

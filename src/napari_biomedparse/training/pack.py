@@ -15,6 +15,7 @@ from PIL import Image
 from skimage.transform import resize
 
 from napari_biomedparse.engine.preprocess import to_rgb
+from napari_biomedparse.files.layout import instances_of, masks_of
 from napari_biomedparse.ontology import scale_of
 from napari_biomedparse.training.dataset import DataError, Example, of_size, read_split
 
@@ -132,12 +133,13 @@ def _files(example: Example, long_side: int, quality: int) -> Iterator[tuple[str
         mask = of_size(example.read_mask(target), whole, path)
         if factor < 1:
             mask = resize(mask.astype(float), shape, anti_aliasing=True) >= 0.5
-        yield f"train_mask/{path.name}", _encode(Image.fromarray(mask), "PNG", optimize=True)
+        yield f"{masks_of('train')}/{path.name}", _encode(Image.fromarray(mask), "PNG", optimize=True)
     for target, path in example.instances.items():
         numbers = of_size(example.read_instances(target), whole, path)
         if factor < 1:
             numbers = resize(numbers, shape, order=0, anti_aliasing=False, preserve_range=True)
-        yield f"train_instances/{path.name}", _encode(Image.fromarray(numbers.astype(np.uint16)), "PNG", optimize=True)
+        numbered = Image.fromarray(numbers.astype(np.uint16))
+        yield f"{instances_of('train')}/{path.name}", _encode(numbered, "PNG", optimize=True)
 
 
 def _as_image(pixels: NDArray[np.number]) -> Image.Image:

@@ -11,6 +11,7 @@ from napari_biomedparse import CheckpointError, ImageError, Predictor, PromptErr
 from napari_biomedparse.engine import decode as decode_module
 from napari_biomedparse.engine.device import usable_precisions
 from napari_biomedparse.engine.preprocess import lay
+from napari_biomedparse.engine.prompts import hangs_on_place, words_for
 from napari_biomedparse.engine.resample import unlay
 from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.model import checkpoint
@@ -55,6 +56,47 @@ def test_each_name_of_an_object_has_one_answer(predictor, fluorescence):
     for prompt in ("nucleus in brain MRI", "brain tumor", "no such thing"):
         assert table.listed_name(prompt) is None
     assert table.listed_name("lien") == "spleen"
+
+
+@pytest.mark.parametrize(
+    ("words", "modality", "asked"),
+    [
+        ("papillae", None, "optic disc"),
+        ("arterioles", None, "artery"),
+        ("lesions", None, "lesion"),
+        ("lesions", "Ultrasound-Breast", "tumor"),
+        ("lesions", "Dermoscopy-Skin", "lesion"),
+        ("lesions", "X-Ray-Chest", "lesion"),
+        ("nodule", None, "nodule"),
+        ("nodule", "Ultrasound-Breast", "tumor"),
+        ("brain cancers", None, "brain cancers"),
+        ("brain cancers", "mri", "tumor"),
+        ("brain tumor", "Ultrasound-Breast", "brain tumor"),
+        ("left kidney", None, "left kidney"),
+        ("nucleus in brain MRI", "MRI-Brain", "nucleus in brain MRI"),
+    ],
+)
+def test_a_word_is_asked_as_what_it_means_in_its_place(predictor, words, modality, asked):
+    assert words_for([words], modality, predictor.table) == {words: (asked,)}
+
+
+def test_where_the_place_decides_it_is_guessed_once_and_only_there(predictor, histology, monkeypatch):
+    guesses = []
+    kind = "Ultrasound-Breast"
+    monkeypatch.setattr(Predictor, "guess", lambda _self, image: guesses.append(image) or (kind, {kind: 1.0}))
+    skin, tumor = (
+        predictor.segment(histology[0], [words], modality=place)[0]
+        for words, place in (("lesion", "Dermoscopy-Skin"), ("tumor", kind))
+    )
+    assert not guesses
+    (found,) = predictor.segment(histology[0], ["lesion"])
+    assert found.prompt == "lesion"
+    assert (found.probability == tumor.probability).all()
+    assert (found.probability != skin.probability).any()
+    assert len(guesses) == 1
+    predictor.segment(histology[0], ["nuclei", "tumor", "left kidney"])
+    assert len(guesses) == 1
+    assert all(hangs_on_place(words, predictor.table) for words in ("lesion", "nodule", "brain tumor"))
 
 
 def test_an_image_is_encoded_once(predictor, fluorescence, monkeypatch):

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from napari_biomedparse import Predictor
 from napari_biomedparse.cli import app
 from napari_biomedparse.engine.prompts import PromptError
-from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.evaluation.figures import Figures
+from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.evaluation.run import Evaluation, Measures
 from napari_biomedparse.training.dataset import DataError, read_split
 from tests.conftest import DATA

@@ -99,7 +99,9 @@ def look(
         if sized and diameter is None and len(stack.places()) > 1:
             diameter = yield from _measure(predictor, stack, sized, Progress(0, len(places)))
             image = replace(image, diameter=diameter)
-        steps = predictor.steps(image, prompts, modality=recipe.modality, near=near)
+        # A model that takes any words is told what was guessed, for some mean something else elsewhere.
+        said = modality if predictor.table.vocabulary is None else recipe.modality
+        steps = predictor.steps(image, prompts, modality=said, near=near)
         told, pause = monotonic(), every or 0.0
         while True:
             try:

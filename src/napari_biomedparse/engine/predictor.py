@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from napari_biomedparse.engine.modality import classify_modality, describe
 from napari_biomedparse.engine.object_size import zoom_for
 from napari_biomedparse.engine.preprocess import Fit, Intensity, check_fit, to_rgb
 from napari_biomedparse.engine.presence import presence_in
-from napari_biomedparse.engine.prompts import check_prompts, unite, words_for
+from napari_biomedparse.engine.prompts import check_prompts, hangs_on_place, unite, words_for
 from napari_biomedparse.engine.recognition import LIMIT, Recognition, cannot_guess, guess_modality, judge
 from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.engine.sizing import plan_sized
@@ -29,7 +30,7 @@ from napari_biomedparse.engine.tables import table_of
 from napari_biomedparse.engine.views import EncodedImage, plan_view
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
-from napari_biomedparse.ontology import RecognitionTable, Scale, find_object, scale_of
+from napari_biomedparse.ontology import ModalityError, RecognitionTable, Scale, find_object, scale_of
 from napari_biomedparse.weights import locate
 
 # Encodings are kept for further prompts while they fit in this many bytes.
@@ -179,9 +180,10 @@ class Predictor:
         fit, intensity, diameter
             As for :meth:`encode`; for arrays only.
         modality
-            What kind of image it is. If given, a model with a fixed vocabulary is asked in words that it knows, for
-            the kinds or pieces of an object if need be; otherwise it is asked the words as they are. A model that
-            takes any words is asked by the name that it looks for the object by, whichever of its names is given.
+            What kind of image it is; guessed where that decides what a word means. If given, a model with a fixed
+            vocabulary is asked in words that it knows, for the kinds or pieces of an object if need be; otherwise it is
+            asked the words as they are. A model that takes any words is asked by the name that it looks for the object
+            by, whichever of its names is given.
             An array of a CT in Hounsfield units is shown in its site's window, unless another ``intensity`` is given.
 
         Returns
@@ -222,6 +224,9 @@ class Predictor:
         if not isinstance(image, EncodedImage):
             kind = self.table.meant(modality) if modality else None
             image = self.encode(image, fit, intensity_for(image, intensity, kind), (), diameter)
+        if modality is None and self.table.classifier and any(hangs_on_place(each, self.table) for each in prompts):
+            with suppress(ModalityError):
+                modality, _ = self.guess(image)
         return self._answer(image, words_for(prompts, modality, self.table), list(prompts), near)
 
     def recognize(
@@ -267,7 +272,9 @@ class Predictor:
         scores: dict[str, float] = {}
         if modality is None:
             modality, scores = self.guess(image)
-        masks = self.segment(image, self.table.lists[modality])
+        # The words of the published lists are those that the published model knows.
+        said = modality if self.table.vocabulary is None else None
+        masks = self.segment(image, self.table.lists[modality], modality=said)
         return Recognition(modality, scores, tuple(judge(masks, self.presences(image, masks, modality), limit)))
 
     def guess(self, image: EncodedImage) -> tuple[str, dict[str, float]]:

@@ -33,9 +33,12 @@ def words_for(prompts: Sequence[str], modality: str | None, table: RecognitionTa
     """Return for each prompt what the model is to be asked.
 
     A model that takes any words is asked for an object that it looks for by the name in its lists, so that synonyms and
-    plurals have one answer, and for all else by the prompt itself. One with a fixed vocabulary is asked, where the kind
-    of image is said, in the words that it knows the object by, or those of its kinds or pieces: a model that knows no
-    nuclei but four types of cells is asked for these on an image of pathology.
+    plurals have one answer, and for all else by the prompt itself. What a word means may hang on the kind of image
+    (:func:`hangs_on_place`).
+
+    One with a fixed vocabulary is asked, where the kind of image is said, in the words that it knows the object by, or
+    those of its kinds or pieces: a model that knows no nuclei but four types of cells is asked for these on an image of
+    pathology.
 
     Raises
     ------
@@ -45,10 +48,31 @@ def words_for(prompts: Sequence[str], modality: str | None, table: RecognitionTa
     if modality is not None and find_modality(modality) is None:
         table.modality(modality)
     if table.vocabulary is None:
-        return {prompt: (table.listed_name(prompt) or prompt,) for prompt in prompts}
+        return {prompt: (_name_for(prompt, modality, table),) for prompt in prompts}
     if modality is None:
         return {prompt: (prompt,) for prompt in prompts}
     return {prompt: resolve(prompt, modality, vocabulary=table.vocabulary).asked for prompt in prompts}
+
+
+def hangs_on_place(prompt: str, table: RecognitionTable) -> bool:
+    """Return whether the kind of image decides what a model that takes any words is to be asked for a prompt."""
+    if table.vocabulary is not None:
+        return False
+    anywhere = _name_for(prompt, None, table)
+    return any(name != anywhere for name in table.names_in_place(prompt).values())
+
+
+def _name_for(prompt: str, modality: str | None, table: RecognitionTable) -> str:
+    called = table.names_in_place(prompt)
+    if modality is not None:
+        begun = [name for kind, name in called.items() if kind.lower().startswith(modality.lower())]
+        if len(set(begun)) == 1:
+            return begun[0]
+    listed = table.listed_name(prompt)
+    if listed is None and len(set(called.values())) == 1:
+        (name,) = set(called.values())
+        return name if table.means_one(name) else prompt
+    return listed or prompt
 
 
 def unite(prompt: str, words: Sequence[str], answers: Mapping[str, ObjectMask]) -> ObjectMask:

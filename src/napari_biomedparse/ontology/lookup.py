@@ -145,10 +145,17 @@ def find_modality(name: str) -> Modality | None:
 
     Of a name with parts, as "X-Ray-Chest" or "MRI-FLAIR-Brain", the longest beginning that is known counts.
     """
+    return place_of(name)[0]
+
+
+def place_of(name: str) -> tuple[Modality | None, str]:
+    """Return the modality and the site that a name such as "X-Ray-Chest" tells; the site is empty if it tells none."""
     words = shipped().key(name).split()
     known = shipped().by_modality_name
-    beginnings = (" ".join(words[:count]) for count in range(len(words), 0, -1))
-    return next((known[beginning] for beginning in beginnings if beginning in known), None)
+    for count in range(len(words), 0, -1):
+        if (beginning := " ".join(words[:count])) in known:
+            return known[beginning], " ".join(words[count:])
+    return None, ""
 
 
 def occurs_in(entry: BiomedicalObject, modality: Modality) -> bool:

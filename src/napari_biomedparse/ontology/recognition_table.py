@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from napari_biomedparse.ontology.lookup import find_object, normalise
+from napari_biomedparse.ontology.lookup import find_object, normalise, place_of
 from napari_biomedparse.ontology.resolve import published_vocabulary
 
 # Alpha and beta of the Beta distributions of mean probability, red, green and blue inside an object's mask.
@@ -140,6 +140,36 @@ class RecognitionTable:
         """
         found = None if " in " in normalise(prompt) else find_object(prompt)
         return self._names.get(found.id) if found else None
+
+    def names_in_place(self, prompt: str) -> dict[str, str]:
+        """Return what the object that a prompt names in each modality is called there, where the table knows it there.
+
+        A "lesion" is the "tumor" of breast ultrasound, and a "lesion" in dermoscopy.
+        """
+        if " in " in normalise(prompt):
+            return {}
+        called = {}
+        for modality, names in self._called.items():
+            kind, site = place_of(modality)
+            found = find_object(prompt, kind.name if kind else None, site or None)
+            if found and found.id in names:
+                called[modality] = names[found.id]
+        return called
+
+    def means_one(self, name: str) -> bool:
+        """Return whether a name of the table is of one object in all modalities that have it."""
+        return len({found for names in self._called.values() for found, known in names.items() if known == name}) == 1
+
+    @cached_property
+    def _called(self) -> dict[str, dict[str, str]]:
+        """Modality -> identifier of each object known there -> its name there."""
+        called: dict[str, dict[str, str]] = {}
+        listed = [(modality, name) for modality, names in self.lists.items() for name in names]
+        for modality, name in [*listed, *self.presence]:
+            kind, site = place_of(modality)
+            if found := find_object(name, kind.name if kind else None, site or None):
+                called.setdefault(modality, {}).setdefault(found.id, name)
+        return called
 
     @cached_property
     def _names(self) -> dict[str, str]:

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from napari_biomedparse import Predictor
 from napari_biomedparse.cli import app
 from napari_biomedparse.engine.prompts import PromptError
-from napari_biomedparse.evaluation.figures import Figures
 from napari_biomedparse.evaluation.overlap import dice
 from napari_biomedparse.evaluation.run import Evaluation, Measures
 from napari_biomedparse.training.dataset import DataError, read_split
 from tests.conftest import DATA
+from tests.evaluation.rows import rows
 
 SETS = [DATA / "DSB2018-Fluorescence", DATA / "DSB2018-HE"]
 
@@ -117,15 +117,6 @@ def test_no_figures_without_a_readable_image(tmp_path):
     assert done.exit_code == 2
     assert "No image could be measured" in done.stderr
     assert not (tmp_path / "r.csv").exists()
-
-
-def rows(predictor, folder, *prompts):
-    """Return a row per target and prompt of a set's test images."""
-    evaluation = Evaluation(predictor, [folder], "test", Measures(prompts))
-    figures = Figures()
-    for example in evaluation.examples:
-        figures.add(evaluation.measure(example))
-    return figures.targets().rows
 
 
 def test_the_figures_are_those_of_the_masks(predictor, fluorescence):

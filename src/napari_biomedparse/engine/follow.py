@@ -19,6 +19,7 @@ from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import Outcome
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.ontology import ModalityError
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.predictor import Predictor
@@ -154,8 +155,6 @@ def _measure(
 
 def guess_kind(predictor: Predictor, image: Any, must: bool) -> str | None:
     """Return the kind of an encoded image; None where it cannot be guessed, an error where it must be."""
-    from napari_biomedparse.ontology import ModalityError
-
     try:
         return predictor.guess(image)[0]
     except ModalityError:

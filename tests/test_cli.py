@@ -286,6 +286,16 @@ def test_bad_arguments_give_one_sentence_and_exit_code_two(tmp_path, arguments, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_defect_is_not_passed_off_as_a_mistake_of_the_user(tmp_path, monkeypatch):
+    def encode(*_arguments, **_more):
+        raise ValueError("operands could not be broadcast")
+
+    monkeypatch.setattr(Predictor, "encode", encode)
+    done = run("segment", FLUORESCENCE, "--prompt", "nuclei", "--output", tmp_path)
+    assert isinstance(done.exception, ValueError)
+    assert "Error: operands" not in done.stderr
+
+
 def test_a_bad_file_does_not_stop_the_others(tmp_path):
     good = tmp_path / "good.png"
     imsave(good, imread(FLUORESCENCE)[:64, :64])

@@ -60,8 +60,22 @@ def test_dependencies_point_one_way(part):
             top, _, rest = name.partition(".")
             if top == "napari_biomedparse" and rest:
                 target = rest.split(".")[0]
-                assert target == part or target in ALLOWED[part], f"{path.name} imports {name}"
+                assert target in {part, "errors", *ALLOWED[part]}, f"{path.name} imports {name}"
             assert top not in FOREIGN.get(part, set()), f"{path.name} imports {name}"
+
+
+def test_what_a_user_can_mend_is_one_kind_of_error():
+    bases: dict[str, list[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+                bases[node.name] = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    assert len(bases) > 20
+
+    def is_ours(name: str) -> bool:
+        return name == "BiomedParseError" or any(map(is_ours, bases.get(name, ())))
+
+    assert [name for name in bases if not is_ours(name)] == ["_BusyError"]
 
 
 def run(code: str) -> str:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from napari_biomedparse.engine.recognition import Finding, Recognition
     from napari_biomedparse.engine.results import ObjectMask
     from napari_biomedparse.engine.views import EncodedImage
+    from napari_biomedparse.errors import BiomedParseError
     from napari_biomedparse.model.checkpoint import CheckpointError
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BiomedParseError": "errors",
     "Box": "engine.boxes",
     "CheckpointError": "model.checkpoint",
     "EncodedImage": "engine.views",
@@ -43,6 +45,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BiomedParseError",
     "Box",
     "CheckpointError",
     "EncodedImage",

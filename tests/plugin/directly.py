@@ -2,6 +2,7 @@
 
 from napari.layers import Labels
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.plugin.controller import Controller
 from napari_biomedparse.plugin.worker import Failure
 
@@ -56,7 +57,7 @@ class _Job:
             except StopIteration:
                 self.done = True
                 self.ended(None)
-            except ValueError as error:
+            except BiomedParseError as error:
                 self.done = True
                 self.ended(Failure(str(error)))
             else:

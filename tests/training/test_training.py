@@ -22,7 +22,7 @@ from napari_biomedparse.training import loop
 from napari_biomedparse.training.config import AdapterConfig, ConfigError, TrainConfig
 from napari_biomedparse.training.dataset import DataError, Example, read_split
 from napari_biomedparse.training.logs import Log, Progress
-from napari_biomedparse.training.loop import train
+from napari_biomedparse.training.loop import DivergenceError, train
 from napari_biomedparse.training.losses import LossConfig, dice_loss, prompt_losses, sample_points
 from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
 from napari_biomedparse.training.validation import hold_out
@@ -250,7 +250,7 @@ def test_a_gradient_that_is_not_finite_does_not_reach_the_checkpoint(discs, tiny
         return losses | {"mask": losses["mask"] + nothing} if len(taken) == 2 else losses
 
     monkeypatch.setattr(loop, "prompt_losses", broken_at_the_second_step)
-    with pytest.raises(FloatingPointError, match="gradient is not finite at step 1"):
+    with pytest.raises(DivergenceError, match="gradient is not finite at step 1"):
         train([discs], tiny_config, small_run(3, save_every=1), tmp_path)
     monkeypatch.undo()
     resumed = load_model(train([discs], tiny_config, small_run(3, save_every=1), tmp_path))

@@ -14,6 +14,7 @@ from napari_biomedparse.batch.overlay import draw_overlay
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.measure import Row, measure_objects, table_columns
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.io.coco import CocoDataset
 from napari_biomedparse.io.names import names_of
 from napari_biomedparse.io.read import Picture
@@ -69,7 +70,7 @@ class Outputs:
 
         Raises
         ------
-        ValueError
+        SettingError
             If that would happen.
         """
         targets: dict[Path, Path] = {}
@@ -78,7 +79,7 @@ class Outputs:
             paths = self.of(image).values()
             for path in paths:
                 if path in targets:
-                    raise ValueError(f"{targets[path]} and {image} would both be written to {path}; use two folders.")
+                    raise SettingError(f"{targets[path]} and {image} would both be written to {path}; use two folders.")
                 targets[path] = image
             _check_free(paths, overwrite)
 
@@ -132,4 +133,4 @@ def coco_dataset(prompts: Sequence[str], model: str) -> CocoDataset:
 def _check_free(paths: Iterable[Path], overwrite: bool) -> None:
     for path in paths:
         if path.exists() and not overwrite:
-            raise ValueError(f"{path} is there already; add --overwrite to replace it, or choose another folder.")
+            raise SettingError(f"{path} is there already; add --overwrite to replace it, or choose another folder.")

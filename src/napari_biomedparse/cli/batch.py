@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_biomedparse.cli.common import Channel, Device, Diameter, Model, Window, clear_errors, fail
+from napari_biomedparse.errors import SettingError
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.recipe import Recipe
@@ -63,7 +64,7 @@ def batch(
         selection = None
         if recipe is None:
             if link and not instances:
-                raise ValueError("--link is about separate objects: add --instances, or leave --link out.")
+                raise SettingError("--link is about separate objects: add --instances, or leave --link out.")
             if prompt:
                 check_prompts(prompt)
             asked = _recipe(prompt or [], modality, diameter, model, threshold, presence, instances, link, c, window)
@@ -103,7 +104,7 @@ def _check_alone(context: typer.Context) -> None:
     sources = {name: context.get_parameter_source(name) for name in IN_RECIPE}
     given = [f"--{name}" for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
     if given:
-        raise ValueError(f"The recipe itself says what {', '.join(given)} would: leave that out, or --recipe.")
+        raise SettingError(f"The recipe itself says what {', '.join(given)} would: leave that out, or --recipe.")
 
 
 def _recipe(

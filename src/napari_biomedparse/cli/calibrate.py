@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_biomedparse.cli.common import Device, clear_errors, progress_bar
+from napari_biomedparse.errors import SettingError
 
 
 def calibrate(
@@ -24,10 +25,10 @@ def calibrate(
         from napari_biomedparse.training.calibrate import calibrate as run
 
         if not model.is_file():
-            raise ValueError(f"{model} is no file; give that of the weights, the table is written beside it.")
+            raise SettingError(f"{model} is no file; give that of the weights, the table is written beside it.")
         target = table_path(model)
         if target.exists() and not overwrite:
-            raise ValueError(f"{target} is there already; add --overwrite to replace it.")
+            raise SettingError(f"{target} is there already; add --overwrite to replace it.")
         predictor = Predictor.from_pretrained(model, device)
         with progress_bar(quiet=False) as bar:
             task = bar.add_task("images", total=None)

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_biomedparse.errors import BiomedParseError
+
 Model = Annotated[str, typer.Option(help="A preset's name or the path of a checkpoint.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="float32, or where the device has units for it bfloat16, tf32, float16.")]
@@ -56,7 +58,7 @@ def clear_errors() -> Iterator[None]:
     """Turn what a user can mend into one sentence and exit code 2."""
     try:
         yield
-    except (ValueError, FloatingPointError, OSError) as error:
+    except (BiomedParseError, OSError) as error:
         fail(error)
         raise typer.Exit(2) from None
 
@@ -98,7 +100,7 @@ def run_over(
             task = bar.add_task(path.name, total=None)
             try:
                 summaries.append(run(path, partial(_show_step, bar, task)))
-            except (ValueError, OSError) as error:
+            except (BiomedParseError, OSError) as error:
                 fail(error)
                 failed = True
             except (MemoryError, RuntimeError) as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_biomedparse.cli.common import clear_errors, fail, progress_bar
+from napari_biomedparse.errors import SettingError
 
 if TYPE_CHECKING:
     from napari_biomedparse.harmonise.finish import Summary
@@ -159,7 +160,7 @@ def _harmonising() -> Iterator[None]:
             name = (error.name or "").partition(".")[0]
             if name in ("", "napari_biomedparse"):
                 raise
-            raise ValueError(f"This needs {name}: run pip install 'napari-biomedparse[data]'.") from None
+            raise SettingError(f"This needs {name}: run pip install 'napari-biomedparse[data]'.") from None
 
 
 @contextmanager
@@ -181,9 +182,9 @@ def _matching(
     from napari_biomedparse.harmonise.mapping import Matching
 
     if bool(endpoint) != bool(language_model):
-        raise ValueError("--endpoint and --language-model go together: where to ask, and which model.")
+        raise SettingError("--endpoint and --language-model go together: where to ask, and which model.")
     if phrasings and not endpoint:
-        raise ValueError("--phrasings asks a language model; give --endpoint and --language-model.")
+        raise SettingError("--phrasings asks a language model; give --endpoint and --language-model.")
     model = LanguageModel(endpoint, language_model, key_variable, timeout) if endpoint and language_model else None
     return Matching(model, phrasings, accept_from)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_biomedparse.cli.common import Device, Model, clear_errors, fail, progress_bar
+from napari_biomedparse.errors import BiomedParseError, SettingError
 
 if TYPE_CHECKING:
     from napari_biomedparse.evaluation.figures import Figures
@@ -62,9 +63,9 @@ def evaluate(
         from napari_biomedparse.evaluation.run import Evaluation, Measures
 
         if split not in ("train", "test"):
-            raise ValueError(f"The split must be train or test, not {split!r}.")
+            raise SettingError(f"The split must be train or test, not {split!r}.")
         if output and images and _is_table_of(output, images):
-            raise ValueError(f"--output would replace {images} by a table of its own; give --images another name.")
+            raise SettingError(f"--output would replace {images} by a table of its own; give --images another name.")
         if plots:
             check_matplotlib()
         measures = Measures(tuple(prompt or ()), paraphrases, presence, recognition, baselines)
@@ -98,7 +99,7 @@ def _measure_all(evaluation: Evaluation, path: Path | None) -> tuple[Figures, bo
         for example in bar.track(evaluation.examples, description="images"):
             try:
                 measured = evaluation.measure(example)
-            except (ValueError, OSError) as error:
+            except (BiomedParseError, OSError) as error:
                 fail(f"{example.image}: {error}")
                 failed = True
                 continue

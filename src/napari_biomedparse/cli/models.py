@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_biomedparse.cli.common import clear_errors
+from napari_biomedparse.errors import SettingError
 
 app = typer.Typer(help="See, download, import, verify and convert the weights of models.", no_args_is_help=True)
 
@@ -61,7 +62,7 @@ def download(
         from napari_biomedparse.weights.sources import SOURCES
 
         if name not in SOURCES:
-            raise ValueError(f"There is no model called {name!r}: use {' or '.join(SOURCES)}.")
+            raise SettingError(f"There is no model called {name!r}: use {' or '.join(SOURCES)}.")
         _ask(name, accept_licence)
         path = locate(name)
         typer.echo(f"File: {path} ({places(name)[0].where})")
@@ -100,7 +101,7 @@ def verify(name_or_path: NameOrPath) -> None:
 
         path = find(name_or_path)
         if path is None:
-            raise ValueError(f"{name_or_path} is not here; run `napari-biomedparse models download {name_or_path}`.")
+            raise SettingError(f"{name_or_path} is not here; run `napari-biomedparse models download {name_or_path}`.")
 
         try:
             checkpoint, checked = read_whole(path)
@@ -153,7 +154,7 @@ def _copy_table(table: Path, target: Path) -> None:
         with replacing(target) as partial:
             shutil.copyfile(table, partial)
     except OSError as error:
-        raise ValueError(
+        raise SettingError(
             f"The weights are converted, but {target} cannot be written ({reason(error)}); copy {table} there yourself."
         ) from error
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_biomedparse.cli.common import clear_errors, progress_bar
+from napari_biomedparse.errors import SettingError
 
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
@@ -37,5 +38,5 @@ def _bytes(words: str) -> int:
     """Return a size such as 40MB in bytes."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?b)?", words.strip().lower())
     if not found:
-        raise ValueError(f"{words!r} is not a size; write for example 40MB.")
+        raise SettingError(f"{words!r} is not a size; write for example 40MB.")
     return round(float(found[1]) * UNITS[found[2] or ""])

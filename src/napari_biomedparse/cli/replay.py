@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_biomedparse.cli.common import Device, Overwrite, Scene, clear_errors
+from napari_biomedparse.errors import SettingError
 
 
 def replay(
@@ -36,13 +37,13 @@ def replay(
         from napari_biomedparse.weights.files import sha256_of
 
         if output.exists() and not overwrite:
-            raise ValueError(f"{output} is there already; add --overwrite to replace it, or choose another file.")
+            raise SettingError(f"{output} is there already; add --overwrite to replace it, or choose another file.")
         check_target(output, overwrite, image)
         text = recipe if recipe.lstrip().startswith("{") else Path(recipe).read_text(encoding="utf-8")
         wanted = Recipe.from_json(text)
         weights = Path(locate(wanted.model))
         if wanted.weights and sha256_of(weights) != wanted.weights:
-            raise ValueError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
+            raise SettingError(f"{weights} is not the model of the recipe: its SHA-256 is another one.")
         chosen = wanted.selection
         array = [read_array(image, chosen.axes, chosen.rgb, level, scene) for level in range(chosen.level + 1)]
         found = labels_of(replace(wanted, source=str(image)), array, Predictor.from_pretrained(weights, device))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_biomedparse.cli.common import clear_errors
+from napari_biomedparse.errors import SettingError
 
 
 def train(
@@ -77,9 +78,9 @@ def train(
         changes["train"] = {name: value for name, value in chosen.items() if value is not None}
         wanted = run_of(merge(_settings(config), changes))
         if not wanted.data:
-            raise ValueError("Name the folders to train on, or list them as 'data' in the configuration.")
+            raise SettingError("Name the folders to train on, or list them as 'data' in the configuration.")
         if not wanted.out:
-            raise ValueError("Name a folder for the results with --out, or as 'out' in the configuration.")
+            raise SettingError("Name a folder for the results with --out, or as 'out' in the configuration.")
 
         def report(progress: Progress) -> None:
             losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from napari_biomedparse.errors import BiomedParseError
+
 _MEANING = {"T": "time", "C": "channels", "Z": "depth", "Y": "rows", "X": "columns"}
 _LABELS = {
     "T": ("t", "time", "times", "timepoint", "timepoints", "frame", "frames"),
@@ -16,7 +18,7 @@ _LABELS = {
 _LETTER_OF = {label: letter for letter, labels in _LABELS.items() for label in labels}
 
 
-class AxesError(ValueError):
+class AxesError(BiomedParseError):
     """Axes that cannot be told or do not fit together; the message says what to do."""
 
 

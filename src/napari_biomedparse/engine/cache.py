@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Protocol, TypeVar
 
+from napari_biomedparse.errors import SettingError
+
 
 class Sized(Protocol):
     """Anything that knows how many bytes it holds."""
@@ -33,13 +35,13 @@ class Cache:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the budget is negative.
     """
 
     def __init__(self, budget: int) -> None:
         if budget < 0:
-            raise ValueError(f"A cache's budget must be 0 bytes or more, not {budget}.")
+            raise SettingError(f"A cache's budget must be 0 bytes or more, not {budget}.")
         self.budget = budget
         self.nbytes = 0
         self._kept: OrderedDict[Hashable, Sized] = OrderedDict()

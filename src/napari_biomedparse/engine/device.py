@@ -8,6 +8,8 @@ from typing import Literal, get_args
 
 import torch
 
+from napari_biomedparse.errors import SettingError
+
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 
@@ -16,7 +18,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the name is unknown or this machine has no such device.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -32,7 +34,7 @@ def choose_device(name: str = "auto") -> torch.device:
             return chosen
     usable = [kind for kind, available in there.items() if available and kind != "cuda"]
     usable += [f"cuda:{n}" for n in range(torch.cuda.device_count() if there["cuda"] else 0)]
-    raise ValueError(f"There is no device {name!r} on this machine; it has: {', '.join(usable)}.")
+    raise SettingError(f"There is no device {name!r} on this machine; it has: {', '.join(usable)}.")
 
 
 def usable_precisions(device: torch.device) -> list[Precision]:
@@ -50,7 +52,7 @@ def check_precision(precision: str, device: torch.device) -> None:
 
     Raises
     ------
-    ValueError
+    SettingError
         If it is unknown or not usable there.
     """
     usable = usable_precisions(device)
@@ -58,7 +60,7 @@ def check_precision(precision: str, device: torch.device) -> None:
         known = ", ".join(get_args(Precision))
         reason = "is not usable on this" if precision in get_args(Precision) else f"is none of {known}; usable on this"
         suffix = f"; use {' or '.join(usable)}" if precision in get_args(Precision) else f" are {', '.join(usable)}"
-        raise ValueError(f"The precision {precision!r} {reason} {device.type}{suffix}.")
+        raise SettingError(f"The precision {precision!r} {reason} {device.type}{suffix}.")
 
 
 @contextmanager

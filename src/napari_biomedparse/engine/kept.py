@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.results import SAME, ObjectMask
+from napari_biomedparse.errors import SettingError
 
 # Probabilities are kept in this many steps, rounded up: so p > n / 200 is the same before and after for every n.
 STEPS = 200
@@ -98,11 +99,11 @@ def step_of(threshold: float) -> int:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the threshold is not between 0 and 1.
     """
     if not 0 <= threshold <= 1:
-        raise ValueError(f"The threshold must be between 0 and 1, not {threshold}.")
+        raise SettingError(f"The threshold must be between 0 and 1, not {threshold}.")
     return round(threshold * STEPS)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ def compose_labels(masks: Sequence[ObjectMask], threshold: float = 0.5, instance
 
     Raises
     ------
-    ValueError
+    SettingError
         If there is no mask, or the threshold is not between 0 and 1.
     """
     if not masks:
-        raise ValueError("There is no mask to compose.")
+        raise SettingError("There is no mask to compose.")
     above = [mask.mask(threshold) for mask in masks]
     claims = np.sum(above, axis=0, dtype=np.int32)
     best = np.zeros(claims.shape, np.float32)

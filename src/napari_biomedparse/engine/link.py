@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_biomedparse.engine.selection import Place
+from napari_biomedparse.errors import SettingError
 
 
 class Shared(NamedTuple):
@@ -64,7 +65,7 @@ class Linker:
 
     Raises
     ------
-    ValueError
+    SettingError
         If a value is out of its range.
     """
 
@@ -75,9 +76,9 @@ class Linker:
 
     def __post_init__(self) -> None:
         if self.next_free < 1:
-            raise ValueError(f"Numbers of objects start at 1, not {self.next_free}.")
+            raise SettingError(f"Numbers of objects start at 1, not {self.next_free}.")
         if not 0 <= self.least_overlap <= 1:
-            raise ValueError(f"The least overlap must be between 0 and 1, not {self.least_overlap}.")
+            raise SettingError(f"The least overlap must be between 0 and 1, not {self.least_overlap}.")
 
     def link(self, plane: NDArray[np.integer], classes: Mapping[int, str]) -> tuple[NDArray[np.int32], dict[int, str]]:
         """Give the objects of the next plane their numbers.
@@ -97,13 +98,13 @@ class Linker:
 
         Raises
         ------
-        ValueError
+        SettingError
             If the plane has values below 0 or no integers, or not the shape of the plane before.
         """
         if plane.dtype.kind not in "iu" or plane.min(initial=0) < 0:
-            raise ValueError("Objects to link must be numbered with integers from 1, and 0 outside of them.")
+            raise SettingError("Objects to link must be numbered with integers from 1, and 0 outside of them.")
         if self._plane is not None and self._plane.shape != plane.shape:
-            raise ValueError(f"Planes to link must have one shape, not {self._plane.shape} and then {plane.shape}.")
+            raise SettingError(f"Planes to link must have one shape, not {self._plane.shape} and then {plane.shape}.")
         areas = np.bincount(plane.ravel().astype(np.intp, copy=False))
         present = np.flatnonzero(areas[1:]) + 1
         compact = np.zeros(max(areas.size, 1), np.int32)

@@ -14,6 +14,7 @@ from skimage.measure import regionprops
 from napari_biomedparse.engine.frames import Frames, numbered
 from napari_biomedparse.engine.shape import Shape, eccentricity_of, shape_of, volume_solidity
 from napari_biomedparse.engine.units import short_unit
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.ontology import find_object
 
 # None where nothing can be said.
@@ -104,16 +105,16 @@ def measure_stack(
 
     Raises
     ------
-    ValueError
+    SettingError
         If labels are no integers, a channel is not of the labels' sizes, or a spacing is not above 0.
     """
     labels = _turned(labels, plane)
     channels = {name: _turned(channel, plane) for name, channel in (intensity or {}).items()}
     if np.dtype(labels.array.dtype).kind not in "iu":
-        raise ValueError(f"Labels must be integers, not {labels.array.dtype}.")
+        raise SettingError(f"Labels must be integers, not {labels.array.dtype}.")
     for name, channel in channels.items():
         if channel.sizes != labels.sizes:
-            raise ValueError(f"The channel {name} has T, Z, Y, X = {channel.sizes}, but the labels {labels.sizes}.")
+            raise SettingError(f"The channel {name} has T, Z, Y, X = {channel.sizes}, but the labels {labels.sizes}.")
     layout = _Layout.of(labels, spacing or {}, unit, solid, plane)
     columns = layout.columns(labels, list(channels), probability is not None)
     return _rows(layout, columns, labels, names, channels, probability)
@@ -142,7 +143,7 @@ class _Layout:
         letters = f"Z{plane}" if (plane == "YX" and labels.sizes[1] > 1 if solid is None else solid) else plane
         for letter, size in spacing.items():
             if not (math.isfinite(size) and size > 0):
-                raise ValueError(f"The size of a pixel along {letter} must be above 0, not {size}.")
+                raise SettingError(f"The size of a pixel along {letter} must be above 0, not {size}.")
         known = unit is not None and not unit.startswith("pixel") and all(letter in spacing for letter in letters)
         pixel = tuple(float(spacing.get(letter, 1.0)) for letter in letters)
         return cls(letters, pixel, short_unit(unit) if known and unit else None)

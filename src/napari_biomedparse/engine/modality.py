@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.model.mask_decoder import ImageFeatures
 from napari_biomedparse.ontology import ModalityClassifier
 
@@ -33,12 +34,12 @@ def classify_modality(rule: ModalityClassifier, description: NDArray[np.float64]
 
     Raises
     ------
-    ValueError
+    SettingError
         If the rule belongs to a network of another width.
     """
     weights = np.asarray(rule.weights)
     if weights.shape[1] != len(description):
-        raise ValueError("The table for recognition belongs to another model; run calibrate for this one.")
+        raise SettingError("The table for recognition belongs to another model; run calibrate for this one.")
     scores = weights @ description + np.asarray(rule.bias)
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_biomedparse.engine.selection import Place
 from napari_biomedparse.engine.views import View, batched, plan_view
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.model.config import ModelConfig
 
 # Cells are enlarged by at most this factor more than where their size is not known, and reduced by at most 1/8: smaller
@@ -60,13 +61,13 @@ def zoom_for(diameter: float | None, config: ModelConfig) -> float:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the diameter is not positive.
     """
     if diameter is None:
         return config.cell_zoom
     if not (diameter > 0 and math.isfinite(diameter)):
-        raise ValueError(f"The diameter of cells must be a positive number of pixels, not {diameter}.")
+        raise SettingError(f"The diameter of cells must be a positive number of pixels, not {diameter}.")
     if config.cell_diameter is None:
         return config.cell_zoom
     factor = config.cell_diameter / diameter / config.cell_zoom

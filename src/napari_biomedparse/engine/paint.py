@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_biomedparse.engine.instances import Typical, split_instances
 from napari_biomedparse.engine.kept import KeptMask, step_of
 from napari_biomedparse.engine.recognition import Outcome, judge
+from napari_biomedparse.errors import SettingError
 
 Rule = Literal["most probable", "first", "last"]
 Split = Literal["learned", "distance", "apart"]
@@ -44,7 +45,7 @@ class Paint:
 
     Raises
     ------
-    ValueError
+    SettingError
         If a value is out of its range.
     """
 
@@ -63,12 +64,12 @@ class Paint:
         for value in (self.threshold, *self.thresholds.values()):
             step_of(value)
         if not 0 <= self.presence <= 1:
-            raise ValueError(f"The presence must be between 0 and 1, not {self.presence}.")
+            raise SettingError(f"The presence must be between 0 and 1, not {self.presence}.")
         if self.min_area < 0:
-            raise ValueError(f"The least area must be 0 pixels or more, not {self.min_area}.")
+            raise SettingError(f"The least area must be 0 pixels or more, not {self.min_area}.")
         for chosen, kind in ((self.rule, Rule), (self.split, Split)):
             if chosen not in get_args(kind):
-                raise ValueError(f"There is {' or '.join(map(repr, get_args(kind)))}, but no {chosen!r}.")
+                raise SettingError(f"There is {' or '.join(map(repr, get_args(kind)))}, but no {chosen!r}.")
 
     def threshold_of(self, prompt: str) -> float:
         """Return the threshold that holds for a prompt."""

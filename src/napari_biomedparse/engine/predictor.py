@@ -28,6 +28,7 @@ from napari_biomedparse.engine.results import ObjectMask
 from napari_biomedparse.engine.sizing import plan_sized
 from napari_biomedparse.engine.tables import table_of
 from napari_biomedparse.engine.views import EncodedImage, plan_view
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.ontology import ModalityError, RecognitionTable, Scale, find_object, scale_of
@@ -56,7 +57,7 @@ class Predictor:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the device is unknown or not there, or has no units for the precision.
     """
 
@@ -96,7 +97,7 @@ class Predictor:
         ------
         CheckpointError
             If there are no such weights or they cannot be used.
-        ValueError
+        SettingError
             As the class.
         """
         path = locate(name)
@@ -148,7 +149,7 @@ class Predictor:
         ------
         ImageError
             If the array is not an image.
-        ValueError
+        SettingError
             If the diameter is not positive, or there is no such ``fit``.
         """
         if diameter is not None:
@@ -321,7 +322,7 @@ class Predictor:
 
         Raises
         ------
-        ValueError
+        SettingError
             If the model was not trained to do so.
         PromptError, ImageError
             As :meth:`segment`.
@@ -344,11 +345,11 @@ class Predictor:
 
         Raises
         ------
-        ValueError
+        SettingError
             If the model was not trained to do so.
         """
         if not self.model.config.meta_objects:
-            raise ValueError(f"The model {self.model.config.name!r} was not trained to recognise meta-objects.")
+            raise SettingError(f"The model {self.model.config.name!r} was not trained to recognise meta-objects.")
 
     def _answer(
         self,

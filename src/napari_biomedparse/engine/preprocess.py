@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_biomedparse.errors import BiomedParseError, SettingError
+
 Fit = Literal["pad", "stretch"]
 # The values that become black and white.
 Window = tuple[float, float]
@@ -22,7 +24,7 @@ LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.5
 SIGNED = 0.1
 
 
-class ImageError(ValueError):
+class ImageError(BiomedParseError):
     """An image that cannot be segmented; the message says why and what to do."""
 
 
@@ -111,11 +113,11 @@ def check_fit(fit: str) -> Fit:
 
     Raises
     ------
-    ValueError
+    SettingError
         If it is none of the ways there are.
     """
     if fit not in get_args(Fit):
-        raise ValueError(f"fit must be 'pad' or 'stretch', not {fit!r}.")
+        raise SettingError(f"fit must be 'pad' or 'stretch', not {fit!r}.")
     return cast(Fit, fit)
 
 

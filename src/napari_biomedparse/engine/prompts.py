@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from napari_biomedparse.engine.results import ObjectMask
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.ontology import RecognitionTable, find_modality, normalise, resolve
 
 
-class PromptError(ValueError):
+class PromptError(BiomedParseError):
     """Words that cannot be asked; the message says what to do."""
 
 

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 from napari_biomedparse import __version__
 from napari_biomedparse.engine.paint import Paint
 from napari_biomedparse.engine.selection import Selection
+from napari_biomedparse.errors import BiomedParseError
 
 
-class RecipeError(ValueError):
+class RecipeError(BiomedParseError):
     """A recipe that cannot be followed; the message says why."""
 
 

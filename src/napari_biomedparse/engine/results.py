@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_biomedparse.engine.boxes import Box, box_objects
 from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.engine.mask_sums import OverlapSums, SureSums
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.ontology import BiomedicalObject, find_object
 
 # Overlap over union above which two masks count as the same: answers to different words for one object overlap as much.
@@ -67,11 +68,11 @@ class ObjectMask:
 
         Raises
         ------
-        ValueError
+        SettingError
             If the threshold is not between 0 and 1.
         """
         if not 0 <= threshold <= 1:
-            raise ValueError(f"The threshold must be between 0 and 1, not {threshold}.")
+            raise SettingError(f"The threshold must be between 0 and 1, not {threshold}.")
         above: NDArray[np.bool_] = self.probability > threshold
         return above
 
@@ -85,7 +86,7 @@ class ObjectMask:
 
         Raises
         ------
-        ValueError
+        SettingError
             If the threshold is not between 0 and 1.
         """
         return self.split(self.mask(threshold))
@@ -106,7 +107,7 @@ class ObjectMask:
 
         Raises
         ------
-        ValueError
+        SettingError
             If the threshold is not between 0 and 1.
         """
         inside = self.mask(threshold)

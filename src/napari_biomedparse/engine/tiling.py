@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.errors import SettingError
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -40,11 +42,11 @@ def plan_tiles(shape: tuple[int, int], side: int, overlap: int) -> list[Tile]:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the overlap is negative or not below the side.
     """
     if not 0 <= overlap < side:
-        raise ValueError(f"The overlap must be at least 0 and below the tile's side {side}, not {overlap}.")
+        raise SettingError(f"The overlap must be at least 0 and below the tile's side {side}, not {overlap}.")
 
     def starts(length: int) -> list[int]:
         if length <= side:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_biomedparse.engine.shape import Shape
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.evaluation.figures import Figures
 from napari_biomedparse.evaluation.presence import PresenceScore, roc_auc, roc_curve
 from napari_biomedparse.evaluation.published import published_score
@@ -32,13 +33,13 @@ def check_matplotlib() -> None:
 
     Raises
     ------
-    ValueError
+    SettingError
         If matplotlib is not installed.
     """
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ValueError("Plots need matplotlib: pip install 'napari-biomedparse[evaluate]'.") from error
+        raise SettingError("Plots need matplotlib: pip install 'napari-biomedparse[evaluate]'.") from error
 
 
 def write_plots(folder: Path, figures: Figures) -> list[Path]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.files.layout import Split, image_name, instances_of, mask_name, masks_of
 from napari_biomedparse.harmonise.dicom import read_segmentation
 from napari_biomedparse.harmonise.index import Item, ItemMask
@@ -50,11 +51,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 32:
-            raise ValueError(f"A size of {self.size} pixels is too small; give 32 or more.")
+            raise SettingError(f"A size of {self.size} pixels is too small; give 32 or more.")
         if not (0 <= self.test <= 1 and 0 <= self.empty <= 1):
-            raise ValueError("The shares of test groups and of empty planes must lie between 0 and 1.")
+            raise SettingError("The shares of test groups and of empty planes must lie between 0 and 1.")
         if self.min_pixels < 1:
-            raise ValueError(f"The smallest mask that counts has 1 pixel, not {self.min_pixels}.")
+            raise SettingError(f"The smallest mask that counts has 1 pixel, not {self.min_pixels}.")
 
 
 class _Masks:
@@ -118,7 +119,7 @@ def make_item(
 
     Raises
     ------
-    ValueError
+    SettingError
         If the image or a mask cannot be used; then nothing of it is left.
     """
     volume = read_volume(folder / item.path, source.plane, source.channel)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.harmonise.items import Record, files_of
 
 
-class JournalError(ValueError):
+class JournalError(BiomedParseError):
     """A journal that cannot be used; the message says what to do."""
 
 

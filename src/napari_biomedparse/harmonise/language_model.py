@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from napari_biomedparse.errors import BiomedParseError
+
 T = TypeVar("T")
 Messages = list[dict[str, str]]
 
 
-class LanguageModelError(ValueError):
+class LanguageModelError(BiomedParseError):
     """No usable answer; the message says why and what to do."""
 
 
@@ -123,7 +125,7 @@ class LanguageModel:
             raise LanguageModelError(f"{self._address} answered without text; check --language-model.")
         return answer
 
-    def _refusal(self, error: urllib.error.HTTPError) -> ValueError:
+    def _refusal(self, error: urllib.error.HTTPError) -> _BusyError | LanguageModelError:
         if error.code in (408, 409, 425, 429) or error.code >= 500:
             return _BusyError(f"HTTP {error.code}")
         if error.code in (401, 403):
@@ -139,7 +141,7 @@ class LanguageModel:
         return LanguageModelError(f"{self._address} refuses the question (HTTP {error.code}): {said[:300]}")
 
 
-class _BusyError(ValueError):
+class _BusyError(Exception):
     """Worth trying again."""
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from napari_biomedparse.errors import BiomedParseError
+
 NAMES = ("split", "group", "image", "label")
 
 
-class PatternError(ValueError):
+class PatternError(BiomedParseError):
     """A pattern that cannot be read; the message shows it and says what is wrong."""
 
 

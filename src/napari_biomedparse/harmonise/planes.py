@@ -10,6 +10,7 @@ from PIL import Image
 from skimage.transform import resize
 
 from napari_biomedparse.engine.preprocess import Intensity, frame_of, lay, to_rgb
+from napari_biomedparse.errors import SettingError
 
 T = TypeVar("T", bound=np.generic)
 
@@ -60,13 +61,13 @@ def fit_numbers(
 
     Raises
     ------
-    ValueError
+    SettingError
         If there are more objects than 16 bits number.
     """
     found, order = np.unique(numbers, return_inverse=True)
     first = int(found[0] != 0)
     if len(found) + first > 1 << 16:
-        raise ValueError(f"{len(found)} objects are more than a 16-bit image can number; cut the image into parts.")
+        raise SettingError(f"{len(found)} objects are more than a 16-bit image can number; cut the image into parts.")
     values = _with_square_pixels((order + first).astype(np.uint16).reshape(numbers.shape), square)
     if size is None:
         return values

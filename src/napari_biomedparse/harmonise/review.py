@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from napari_biomedparse.errors import BiomedParseError
+
 Decision = Literal["accept", "drop", "review"]
 SEPARATOR = " | "
 
 
-class ReviewError(ValueError):
+class ReviewError(BiomedParseError):
     """A review file that cannot be used; the message names the row."""
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from napari_biomedparse.engine.hounsfield import named_window, site_window
 from napari_biomedparse.engine.preprocess import Intensity
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.harmonise.names import Place
 from napari_biomedparse.harmonise.patterns import PathPattern
 from napari_biomedparse.ontology import find_modality, normalise
@@ -27,7 +28,7 @@ Table = dict[str, list[int]]
 COLOUR = 1 << 24
 
 
-class SourceError(ValueError):
+class SourceError(BiomedParseError):
     """A source that cannot be used; the message says what is missing and where to say it."""
 
 

@@ -12,11 +12,13 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.errors import BiomedParseError
+
 # The order that an opened image's axes have.
 AXES = "TCZYX"
 
 
-class ReadError(ValueError):
+class ReadError(BiomedParseError):
     """A file that cannot be read; the message says why and what to do."""
 
 

@@ -15,6 +15,7 @@ from napari_biomedparse.engine.frames import Frames
 from napari_biomedparse.engine.measure_findings import measure_findings
 from napari_biomedparse.engine.measure_stack import Cell, stack_columns
 from napari_biomedparse.engine.units import UNITS, Unit, short_unit
+from napari_biomedparse.errors import BiomedParseError
 
 if TYPE_CHECKING:
     from napari_biomedparse.engine.follow import Findings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 RGBA = tuple[float, float, float, float]
 
 
-class ExportError(ValueError):
+class ExportError(BiomedParseError):
     """Something that cannot be written; the message says why and what to do."""
 
 

@@ -20,10 +20,11 @@ from PIL import Image
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.measure import PixelSize
 from napari_biomedparse.engine.units import UNITS
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.files.replacing import reason, replacing
 
 
-class WriteError(OSError):
+class WriteError(BiomedParseError, OSError):
     """A file that cannot be written; the message says why and what to do."""
 
     def __init__(self, path: Path, error: OSError) -> None:

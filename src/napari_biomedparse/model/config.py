@@ -10,6 +10,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_biomedparse.errors import SettingError
+
 # Key of the configuration in the head of a file of weights.
 CONFIG_KEY = "napari_biomedparse.config"
 
@@ -123,7 +125,7 @@ class ModelConfig:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the sizes do not fit each other.
     """
 
@@ -146,30 +148,30 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.input_size <= 0 or self.input_size % 32:
-            raise ValueError(f"input_size must be a positive multiple of 32, not {self.input_size}.")
+            raise SettingError(f"input_size must be a positive multiple of 32, not {self.input_size}.")
         if self.dim % 4:
-            raise ValueError(f"dim must be a multiple of 4 for the sine positions, not {self.dim}.")
+            raise SettingError(f"dim must be a multiple of 4 for the sine positions, not {self.dim}.")
         if not 0 <= self.absence <= 1:
-            raise ValueError(f"absence must be a probability, not {self.absence}.")
+            raise SettingError(f"absence must be a probability, not {self.absence}.")
         for name in ("cell_zoom", "cell_diameter", "tissue_zoom"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise ValueError(f"{name} must be positive, not {value}.")
+                raise SettingError(f"{name} must be positive, not {value}.")
         if self.sized and self.cell_diameter is None:
-            raise ValueError(f"cell_diameter must say in which size {self.sized[0]} is shown.")
+            raise SettingError(f"cell_diameter must say in which size {self.sized[0]} is shown.")
         if self.detail < 0 or self.detail % 4:
-            raise ValueError(f"detail must be 0 or a positive multiple of 4, not {self.detail}.")
+            raise SettingError(f"detail must be 0 or a positive multiple of 4, not {self.detail}.")
         for part, width, heads in (
             ("pixel_decoder", self.dim, self.pixel_decoder.heads),
             ("mask_decoder", self.dim, self.mask_decoder.heads),
             ("text_encoder", self.text_encoder.width, self.text_encoder.heads),
         ):
             if width % heads:
-                raise ValueError(f"{part}: width {width} is not a multiple of its {heads} heads.")
+                raise SettingError(f"{part}: width {width} is not a multiple of its {heads} heads.")
         if self.dim % self.pixel_decoder.norm_groups:
-            raise ValueError(f"dim {self.dim} is not a multiple of norm_groups {self.pixel_decoder.norm_groups}.")
+            raise SettingError(f"dim {self.dim} is not a multiple of norm_groups {self.pixel_decoder.norm_groups}.")
         if self.mask_decoder.levels != 3:
-            raise ValueError("mask_decoder.levels must be 3: strides 32, 16 and 8.")
+            raise SettingError("mask_decoder.levels must be 3: strides 32, 16 and 8.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain JSON types."""
@@ -181,7 +183,7 @@ class ModelConfig:
 
         Raises
         ------
-        ValueError
+        SettingError
             If a field is unknown, missing or does not fit.
         """
         parts: dict[str, type] = {
@@ -198,7 +200,7 @@ class ModelConfig:
                     fields[key] = part(**entries)
             return cls(**fields)
         except (TypeError, AttributeError) as error:
-            raise ValueError(f"This is not a model configuration: {error}.") from error
+            raise SettingError(f"This is not a model configuration: {error}.") from error
 
 
 PRESETS: dict[str, ModelConfig] = {
@@ -231,10 +233,10 @@ def preset(name: str) -> ModelConfig:
 
     Raises
     ------
-    ValueError
+    SettingError
         If there is none.
     """
     try:
         return PRESETS[name]
     except KeyError:
-        raise ValueError(f"There is no model preset {name!r}; the presets are {', '.join(PRESETS)}.") from None
+        raise SettingError(f"There is no model preset {name!r}; the presets are {', '.join(PRESETS)}.") from None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from napari_biomedparse.errors import BiomedParseError
 
-class CheckpointError(ValueError):
+
+class CheckpointError(BiomedParseError):
     """Weights that cannot be used; the message says why and what to do.
 
     Parameters

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.ontology.lookup import find_object, normalise, place_of
 from napari_biomedparse.ontology.resolve import published_vocabulary
 
@@ -17,7 +18,7 @@ from napari_biomedparse.ontology.resolve import published_vocabulary
 Distributions = tuple[tuple[float, float], ...]
 
 
-class ModalityError(ValueError):
+class ModalityError(BiomedParseError):
     """A modality that has no list of objects; the message names those that have."""
 
 

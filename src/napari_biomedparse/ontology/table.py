@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any, TypeVar, get_args
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.ontology.objects import BiomedicalObject, Family, Modality, Scale
 
 Entry = TypeVar("Entry", BiomedicalObject, Family, Modality)
@@ -19,7 +20,7 @@ CODE = re.compile(r"(UBERON|CL|GO):\d{7}|SCT:\d{6,18}|NCIT:C\d+")
 COLOUR = re.compile("#[0-9a-f]{6}")
 
 
-class OntologyError(ValueError):
+class OntologyError(BiomedParseError):
     """A table of objects that contradicts itself; the message names the place."""
 
 

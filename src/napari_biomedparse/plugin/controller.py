@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.recognition import LIMIT
 from napari_biomedparse.engine.session import Session
 from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.plugin.counting import measure_of
 from napari_biomedparse.plugin.mixing import Joined, common_path, find_in_file, recorded, source_of, stack_again
 from napari_biomedparse.plugin.painting import Painted, paint_all, paint_plane_of
@@ -102,12 +104,9 @@ class Controller:
         if layer is None:
             self.refuse("Open an image first, or choose one from File > Open Sample > BiomedParse.")
             return
-        try:
+        with self.refusing():
             stack, recipe = self.question(layer, prompts, choices, modality)
-        except ValueError as error:
-            self.refuse(str(error))
-            return
-        self._begin(layer, stack, recipe, choices.beside)
+            self._begin(layer, stack, recipe, choices.beside)
 
     def question(
         self, layer: Image, prompts: list[str], choices: Choices, modality: str | None
@@ -116,7 +115,7 @@ class Controller:
 
         Raises
         ------
-        ValueError
+        BiomedParseError
             If there is nothing to parse.
         """
         stack = stack_of(self._viewer, layer, prompts, choices, self._session.model)
@@ -133,7 +132,7 @@ class Controller:
 
         Raises
         ------
-        ValueError
+        BiomedParseError
             If there is nothing to parse.
         """
         model = self._session.model
@@ -143,15 +142,11 @@ class Controller:
         """Run a recipe anew, on an image that has its axes or, together with layers beside it, its channels."""
         if self.running:
             return
-        try:
+        with self.refusing():
             stack = stack_again(self._viewer, layer, beside, recipe.selection)
-            stack.places()
-        except ValueError as error:
-            self.refuse(str(error))
-            return
-        if stack.apart:
-            recipe = replace(recipe, selection=recorded(stack), source=source_of(layer, stack))
-        self._begin(layer, stack, recipe, beside if stack.apart else ())
+            if stack.apart:
+                recipe = replace(recipe, selection=recorded(stack), source=source_of(layer, stack))
+            self._begin(layer, stack, recipe, beside if stack.apart else ())
 
     def cancel(self) -> None:
         """Stop the run at its next step; what it has found so far stays."""
@@ -247,6 +242,14 @@ class Controller:
         """Tell the user why nothing is done."""
         self.said.emit(sentence, True)
 
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Refuse what ends in an error that the user can mend."""
+        try:
+            yield
+        except BiomedParseError as error:
+            self.refuse(str(error))
+
     def leave(self) -> None:
         """Stop all work; for when the window goes away."""
         self._drop_run()
@@ -256,12 +259,8 @@ class Controller:
     def _begin(self, layer: Image, stack: Stack, recipe: Recipe, beside: tuple[Image, ...]) -> None:
         looks = self.output
         result = Result(layer, Findings(stack, recipe.recognizes), recipe, looks.palette, looks.one_layer_each)
-        try:
-            places = nearest_first(stack, shown_place(self._viewer, stack, layer))
-            near = visible_middle(layer, stack)
-        except ValueError as error:
-            self.refuse(str(error))
-            return
+        places = nearest_first(stack, shown_place(self._viewer, stack, layer))
+        near = visible_middle(layer, stack)
         if self._repainting.is_due(self.result):
             self.settle()
         self._adopt(recipe)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrol
 
 from napari_biomedparse.engine.session import shared_session
 from napari_biomedparse.engine.tables import known_table
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.ontology import RecognitionTable
 from napari_biomedparse.plugin.activity import Activity
 from napari_biomedparse.plugin.controller import Controller
@@ -224,13 +225,10 @@ class ParseDock(QWidget):
         if folder is None:
             self.controller.refuse("Choose a folder for the results first.")
             return
-        try:
-            choices = replace(self._choices(), scope="all")
-        except ValueError as error:
-            self.controller.refuse(str(error))
-            return
         image, modality = self.image.layer, self.modality.modality
-        self.to_disk.begin(image, self.chips.prompts, choices, modality, folder, self.disk.scheduler)
+        with self.controller.refusing():
+            choices = replace(self._choices(), scope="all")
+            self.to_disk.begin(image, self.chips.prompts, choices, modality, folder, self.disk.scheduler)
 
     def _cancel(self) -> None:
         self.controller.cancel()
@@ -240,12 +238,8 @@ class ParseDock(QWidget):
         if self.to_disk.running:
             self.controller.refuse("Wait until the run to the disk has ended, or cancel it.")
             return
-        try:
-            choices = self._choices()
-        except ValueError as error:
-            self.controller.refuse(str(error))
-            return
-        self.controller.find(self.image.layer, prompts, choices, self.modality.modality)
+        with self.controller.refusing():
+            self.controller.find(self.image.layer, prompts, self._choices(), self.modality.modality)
 
     def _change(self, **changes: Any) -> None:
         self.controller.set_paint(**changes)
@@ -270,7 +264,7 @@ class ParseDock(QWidget):
         self._session.use(name, self.models.device_name)
         try:
             table = known_table(name)
-        except (ValueError, OSError):
+        except (BiomedParseError, OSError):
             # A model that is not there is told about when it is to be used.
             table = RecognitionTable()
         self.modality.offer(table.lists)
@@ -287,7 +281,7 @@ class ParseDock(QWidget):
         """Return what a run has to do."""
         try:
             plan = self.controller.plan(self.image.layer, self.chips.prompts, self._choices())
-        except ValueError as error:
+        except BiomedParseError as error:
             plan = str(error)
         note = self.reading.note.text()
         return "\n".join(filter(None, [plan, note if note != plan else ""]))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_biomedparse.engine.recipe import RecipeError
 from napari_biomedparse.engine.selection import Place, Selection
 from napari_biomedparse.engine.stack import Stack
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.plugin.layers import METADATA_KEY, recipe_of
 from napari_biomedparse.plugin.mixing import stack_again
 from napari_biomedparse.plugin.selecting import levels_of
@@ -50,7 +51,7 @@ def labelled_planes(viewer: ViewerModel, image: Image, labels: Labels, beside: C
 
     Raises
     ------
-    ValueError
+    SettingError
         If the shapes do not fit, nothing is labelled, or layers that were mixed are not given.
     """
     values = labels.data[0] if labels.multiscale else labels.data
@@ -64,7 +65,7 @@ def labelled_planes(viewer: ViewerModel, image: Image, labels: Labels, beside: C
         whole = stack_again(viewer, image, beside, replace(selection, region=None))
         planes = _as_parsed(part, whole, values)
     if not planes:
-        raise ValueError(f"Nothing is labelled in {labels.name!r}; paint some objects first.")
+        raise SettingError(f"Nothing is labelled in {labels.name!r}; paint some objects first.")
     return [(plane[..., :3] if plane.ndim == 3 else plane, numbers) for plane, numbers in planes]
 
 
@@ -72,7 +73,7 @@ def _level(image: Image, shape: tuple[int, ...], labels_name: str) -> int:
     for number, level in enumerate(levels_of(image)):
         if tuple(level.shape[: len(level.shape) - image.rgb]) == shape:
             return number
-    raise ValueError(
+    raise SettingError(
         f"The labels {labels_name!r} have the shape {shape}, which the image {image.name!r} does not have; choose the "
         "image that they were made on."
     )
@@ -160,7 +161,7 @@ def meanings(values: Collection[int], names: Mapping[int, str], words: list[str]
 
     Raises
     ------
-    ValueError
+    SettingError
         If the words do not say what a value means.
     """
     rows = sorted(values)
@@ -170,12 +171,12 @@ def meanings(values: Collection[int], names: Mapping[int, str], words: list[str]
         new = [word for word in words if word not in names.values()]
         if nameless and len(new) != 1:
             listed = ", ".join(map(str, nameless[:5])) + (", …" if len(nameless) > 5 else "")
-            raise ValueError(f"The labels {listed} have no name; add one word for them to what the labels show.")
+            raise SettingError(f"The labels {listed} have no name; add one word for them to what the labels show.")
         return {**known, **dict.fromkeys(nameless, *new)} if nameless else known
     if len(words) == 1:
         return dict.fromkeys(rows, words[0])
     if words and len(words) == len(rows):
         return dict(zip(rows, words, strict=True))
     if not words:
-        raise ValueError("Type what the labels show, for example: nuclei")
-    raise ValueError(f"Type one word for all labels, or one for each of the {len(rows)} values.")
+        raise SettingError("Type what the labels show, for example: nuclei")
+    raise SettingError(f"Type one word for all labels, or one for each of the {len(rows)} values.")

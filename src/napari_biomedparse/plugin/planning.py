@@ -37,7 +37,7 @@ def stack_of(viewer: ViewerModel, layer: Image, prompts: Sequence[str], choices:
 
     Raises
     ------
-    ValueError
+    BiomedParseError
         If there is nothing to parse.
     """
     selection = select(viewer, layer, choices, prompts, model)
@@ -79,7 +79,7 @@ def picture(viewer: ViewerModel, layer: Image, choices: Choices) -> Work:
 
     Raises
     ------
-    ValueError
+    BiomedParseError
         If there is nothing to see.
     """
     stack = stack_of(viewer, layer, [], replace(choices, scope="slice"))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.plugin.worker import Failure, Job, StartWork, Work
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Preview:
     def _look(self) -> None:
         try:
             work = self._wanted()
-        except ValueError:
+        except BiomedParseError:
             self._show(None)
             return
         if work is not None:

@@ -12,6 +12,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_biomedparse.engine.session import Session
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.ontology.palette import palette
 from napari_biomedparse.plugin.colours import label_colours
 from napari_biomedparse.plugin.controller import Controller
@@ -98,7 +99,7 @@ class ToDisk:
             return
         try:
             stack, recipe = self._controller.question(layer, prompts, choices, modality)
-        except ValueError as error:
+        except BiomedParseError as error:
             self.said.emit(str(error), True)
             return
         if stack.apart:

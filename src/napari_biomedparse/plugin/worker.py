@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari.qt.threading import thread_worker
 
+from napari_biomedparse.errors import BiomedParseError
+
 if TYPE_CHECKING:
     from napari.qt.threading import GeneratorWorker
 
@@ -81,7 +83,7 @@ def start_thread(work: Work, seen: Callable[[Any], None], ended: Callable[[Failu
 def _guarded(work: Work) -> Generator[Any, None, Failure | None]:
     try:
         yield from work()
-    except (ValueError, OSError) as error:
+    except (BiomedParseError, OSError) as error:
         return Failure(str(error))
     except MemoryError:
         return Failure("There is not enough memory for this; choose a smaller scope, or crop the image.")

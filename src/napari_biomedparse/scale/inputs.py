@@ -16,6 +16,7 @@ from napari_biomedparse.engine.recipe import Recipe
 from napari_biomedparse.engine.selection import Selection
 from napari_biomedparse.engine.stack import Stack
 from napari_biomedparse.engine.units import UNITS, short_unit
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.io.names import names_of, stem
 from napari_biomedparse.io.opened import OpenedImage, open_image, scenes
 from napari_biomedparse.scale.grid import BLOCK_BYTES
@@ -141,7 +142,7 @@ def jobs_of(
             raise StudyError(f"The results of {path} would take its own place; choose another folder for them.")
         try:
             found = scenes(path)
-        except (ValueError, OSError) as error:
+        except (BiomedParseError, OSError) as error:
             failed.append((path, error))
             continue
         several: Sequence[str | None] = found if len(found) > 1 else [None]
@@ -153,7 +154,7 @@ def jobs_of(
                     chosen = selection_of(image, recipe.prompts, recipe.model, recipe.selection.channels)
                     chosen, note = in_window(image, chosen, recipe.modality)
                 pixels = Stack(image.levels, chosen, str(path)).pixels
-            except (ValueError, OSError) as error:
+            except (BiomedParseError, OSError) as error:
                 failed.append((path, error))
                 continue
             if name in names:

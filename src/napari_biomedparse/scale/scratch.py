@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.io.durable import put
 from napari_biomedparse.io.reading import need
 
 Arrays = dict[str, NDArray[Any]]
 
 
-class ScratchError(RuntimeError):
+class ScratchError(BiomedParseError):
     """What was computed on the way is gone or damaged; the message says what to do."""
 
 

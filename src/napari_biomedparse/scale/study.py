@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from napari_biomedparse.engine.recipe import Recipe
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.io.durable import put_first, tidy
 from napari_biomedparse.scale.image import Finished, Task, alone, steps
 from napari_biomedparse.scale.job import Job
@@ -20,7 +21,7 @@ from napari_biomedparse.scale.job import Job
 SMALL = 1 << 22
 
 
-class StudyError(ValueError):
+class StudyError(BiomedParseError):
     """A run that cannot begin or go on; the message says why and what to do."""
 
 

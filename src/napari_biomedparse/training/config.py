@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.training.losses import LossConfig
 from napari_biomedparse.training.triples import SamplingConfig
 
@@ -15,7 +16,7 @@ PARTS = ("image_encoder", "pixel_decoder", "text_encoder", "mask_decoder", "deta
 Schedule = Literal["cosine", "step"]
 
 
-class ConfigError(ValueError):
+class ConfigError(SettingError):
     """A setting that cannot be used; the message names it and says what it may be."""
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.files.layout import Split as Split
 from napari_biomedparse.files.layout import instances_of, masks_of, read_image_name, read_mask_name
 
 Value = TypeVar("Value", bound=np.generic)
 
 
-class DataError(ValueError):
+class DataError(BiomedParseError):
     """A data set that cannot be read; the message says what is wrong with which file."""
 
 

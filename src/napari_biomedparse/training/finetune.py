@@ -15,7 +15,7 @@ from napari_biomedparse.model.checkpoint import load_model
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.ontology import ModalityError
 from napari_biomedparse.training.config import AdapterConfig, ConfigError, TrainConfig
-from napari_biomedparse.training.loop import train_steps
+from napari_biomedparse.training.loop import DivergenceError, train_steps
 from napari_biomedparse.training.own_labels import Labelled, Picture, can_name_absent, keep_back, write_dataset
 from napari_biomedparse.training.triples import SamplingConfig
 
@@ -158,7 +158,7 @@ def finetune(
         If the labels cannot be trained on, or too little is labelled.
     CheckpointError
         If ``base`` cannot be used.
-    ValueError
+    SettingError
         If the configuration does not fit this machine or the model.
     """
     shown, kept = keep_back(pictures)
@@ -239,7 +239,7 @@ def _train(data: Path, run: TrainConfig, out: Path, base: Path) -> Generator[Ste
             except StopIteration as end:
                 return Path(end.value)
             yield Step(progress.step, progress.steps, sum(progress.losses.values()))
-    except FloatingPointError as error:
+    except DivergenceError as error:
         raise ConfigError("The training went astray: its loss is no longer a number. Try the other method.") from error
     finally:
         steps.close()

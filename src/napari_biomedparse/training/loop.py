@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from napari_biomedparse.engine.device import arithmetic, check_precision
 from napari_biomedparse.engine.tables import table_path
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import save_model
 from napari_biomedparse.model.config import ModelConfig
@@ -33,7 +34,11 @@ from napari_biomedparse.training.start import start_from
 from napari_biomedparse.training.triples import Batch, TripleSampler
 from napari_biomedparse.training.validation import hold_out, validate
 
-__all__ = ["Progress", "TrainConfig", "train", "train_steps"]
+__all__ = ["DivergenceError", "Progress", "TrainConfig", "train", "train_steps"]
+
+
+class DivergenceError(BiomedParseError):
+    """The loss or its gradient is no longer a number."""
 
 
 def train(
@@ -75,10 +80,10 @@ def train(
         If no data set has a training image with masks.
     CheckpointError
         If ``init`` or the checkpoint does not fit.
-    ValueError
+    SettingError
         If the configuration does not fit this machine, the network or the number of processes, or the run in ``out``
         has taken more steps already.
-    FloatingPointError
+    DivergenceError
         If the loss or its gradient is no longer finite.
     """
     # Closed also when the report fails, so that the log is complete.
@@ -264,7 +269,7 @@ class _Loop:
 
 def _check_finite(name: str, values: Iterable[float], step: int) -> None:
     if not all(map(math.isfinite, values)):
-        raise FloatingPointError(f"The {name} is not finite at step {step}; lower the learning rate and resume.")
+        raise DivergenceError(f"The {name} is not finite at step {step}; lower the learning rate and resume.")
 
 
 def _losses(model: BiomedParse, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:

@@ -138,7 +138,7 @@ def join(device_name: str) -> Iterator[Processes]:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the device is unknown or not there, or there are fewer GPUs than processes.
     """
     device = choose_device(device_name)

@@ -48,7 +48,7 @@ class RunConfig:
 
         Raises
         ------
-        ValueError
+        SettingError
             If there is no such preset.
         """
         if self.model is None:

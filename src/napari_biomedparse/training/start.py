@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.checkpoint import CheckpointError, read_checkpoint
 from napari_biomedparse.model.config import ModelConfig
@@ -28,12 +29,12 @@ def start_from(init: Path | None, config: ModelConfig | None) -> tuple[BiomedPar
     ------
     CheckpointError
         If ``init`` cannot be read, has tensors that the network lacks, or of another shape.
-    ValueError
+    SettingError
         If neither is given.
     """
     if init is None:
         if config is None:
-            raise ValueError("Give a configuration, or weights to start from.")
+            raise SettingError("Give a configuration, or weights to start from.")
         return BiomedParse(config), []
     known = read_checkpoint(init)
     model = BiomedParse(config or known.config)

@@ -18,6 +18,7 @@ from napari_biomedparse.engine.instances import split_instances
 from napari_biomedparse.engine.object_size import diameters, typical_diameter, zoom_for
 from napari_biomedparse.engine.preprocess import to_rgb
 from napari_biomedparse.engine.views import zoom_of
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.ontology import Scale, find_object, scale_of
 from napari_biomedparse.training.augment import Placement, empty_field, may_be_tinted, move, paste, recolour, tint
@@ -182,7 +183,7 @@ class TripleSampler:
 
     Raises
     ------
-    ValueError
+    SettingError
         If a weight is given to a set that is not among the examples.
     """
 
@@ -191,7 +192,7 @@ class TripleSampler:
     ) -> None:
         known = {example.dataset for example in examples}
         if unknown := sorted(config.weights.keys() - known):
-            raise ValueError(f"sampling.weights names {unknown[0]}, but the sets are {', '.join(sorted(known))}.")
+            raise SettingError(f"sampling.weights names {unknown[0]}, but the sets are {', '.join(sorted(known))}.")
         self.triples = [Triple(example, size) for example in examples]
         self.model, self.size, self.config, self.seed = model, size, config, seed
         self.phrasing = Phrasing(examples)

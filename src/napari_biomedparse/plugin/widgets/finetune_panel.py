@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.plugin.examples import Plane, labelled_planes, meanings, modality_of, names_of
 from napari_biomedparse.plugin.widgets.image_chooser import ImageChooser
 from napari_biomedparse.plugin.widgets.naming import named
@@ -208,7 +209,7 @@ class FinetunePanel(QWidget):
             return
         try:
             work = self._work()
-        except (ValueError, OSError) as error:
+        except (BiomedParseError, OSError) as error:
             self.result.setText(str(error))
             return
         self.result.setText("")
@@ -254,7 +255,7 @@ class FinetunePanel(QWidget):
         try:
             check_name(name)
             self._tuned.save(own_model_path(name))
-        except (ValueError, OSError) as error:
+        except (BiomedParseError, OSError) as error:
             self.result.setText(f"{self._gain} {error}")
         else:
             self._tuned = None

@@ -10,6 +10,7 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPixmap, QPolygonF
 
+from napari_biomedparse.errors import SettingError
 from napari_biomedparse.plugin.rows import ResultRow
 
 # Side of a swatch in pixels.
@@ -74,12 +75,12 @@ class ResultsModel(QAbstractTableModel):
 
         Raises
         ------
-        ValueError
+        SettingError
             If two rows have the same prompt.
         """
         prompts = [row.prompt for row in rows]
         if len(set(prompts)) < len(prompts):
-            raise ValueError(f"Every prompt has one row, but the prompts are {', '.join(prompts)}.")
+            raise SettingError(f"Every prompt has one row, but the prompts are {', '.join(prompts)}.")
         if prompts == [row.prompt for row in self._rows]:
             for number, row in enumerate(rows):
                 self._change(number, row)

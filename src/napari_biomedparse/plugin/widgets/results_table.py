@@ -93,7 +93,7 @@ class ResultsTable(QTableView):
 
         Raises
         ------
-        ValueError
+        SettingError
             If two rows have the same prompt.
         """
         chosen, column = self.current_prompt, self.currentIndex().column()

@@ -24,7 +24,7 @@ ALLOWED = {
     "training": {"engine", "files", "model", "ontology"},
     "evaluation": {"engine", "ontology", "training"},
     "harmonise": {"engine", "files", "io", "ontology"},
-    "batch": {"engine", "io", "ontology"},
+    "by_file": {"engine", "io", "ontology"},
     "scale": {"engine", "files", "io", "model", "ontology", "weights"},
     "plugin": {"engine", "files", "io", "ontology", "scale", "training", "weights"},
 }

@@ -1,6 +1,6 @@
 import pytest
 
-from napari_biomedparse.harmonise.names import Place, propose, resolve, target_name
+from napari_biomedparse.harmonise.names import Context, propose, resolve, target_name
 from napari_biomedparse.harmonise.sentences import sentences_for
 from napari_biomedparse.ontology import all_objects, find_object
 
@@ -40,7 +40,7 @@ from napari_biomedparse.ontology import all_objects, find_object
     ],
 )
 def test_noisy_labels_find_their_object(label, modality, site, name, how):
-    proposal = propose(label, Place(modality, site))
+    proposal = propose(label, Context(modality, site))
     assert (proposal.found, proposal.how) == (find_object(name), how)
     assert 0 < proposal.score <= 1
 
@@ -69,9 +69,9 @@ def test_noisy_labels_find_their_object(label, modality, site, name, how):
     ],
 )
 def test_what_cannot_be_told_is_not_taken_for_sure(label, modality, site, how):
-    place = Place(modality, site)
-    assert propose(label, place).how == how
-    assert resolve(label, place) is None
+    context = Context(modality, site)
+    assert propose(label, context).how == how
+    assert resolve(label, context) is None
 
 
 @pytest.mark.parametrize(
@@ -87,18 +87,18 @@ def test_what_cannot_be_told_is_not_taken_for_sure(label, modality, site, how):
     ],
 )
 def test_what_is_wrong_at_one_site_is_not_taken_for_what_is_wrong_at_another(label, modality, site, other):
-    found = resolve(label, Place(modality, site))
+    found = resolve(label, Context(modality, site))
     assert found is None or found != find_object(other)
 
 
 def test_names_that_differ_in_a_side_are_not_similar():
-    chest = Place("CT", "chest")
+    chest = Context("CT", "chest")
     assert propose("upper lung lobee", chest).found == find_object("upper lung lobe")
     assert propose("rihgt adrenal gland", chest).found != find_object("left adrenal gland")
 
 
 def test_a_similar_name_is_of_something_that_the_modality_shows():
-    assert propose("atrium", Place("MRI", "heart")).found != find_object("bacterium")
+    assert propose("atrium", Context("MRI", "heart")).found != find_object("bacterium")
 
 
 def test_objects_are_called_as_published_in_their_place():
@@ -113,35 +113,37 @@ def test_objects_are_called_as_published_in_their_place():
         ("left heart ventricle", "MRI", "heart"): "left heart ventricle",
         ("nuclei", "pathology", "breast"): "nucleus",
     }
-    assert {place: target_name(find_object(place[0]), Place(*place[1:])) for place in called} == called
+    assert {row: target_name(find_object(row[0]), Context(*row[1:])) for row in called} == called
 
 
 def test_a_published_target_name_means_its_object_wherever_it_occurs():
-    places = [
-        (entry, Place(modality, site))
+    contexts = [
+        (entry, Context(modality, site))
         for entry in all_objects()
         for modality in entry.modalities
         for site in entry.sites
     ]
     # What is said of every site, such as "tumor", is another object where the site has its own.
-    wrong = [(e.id, place) for e, place in places if e.published and resolve(target_name(e, place), place) != e]
-    assert len(places) > 100
+    wrong = [
+        (e.id, context) for e, context in contexts if e.published and resolve(target_name(e, context), context) != e
+    ]
+    assert len(contexts) > 100
     assert not wrong
 
 
 def test_a_triple_has_several_phrasings_in_lower_case_the_published_first():
-    words = sentences_for("tumor", find_object("liver tumor"), Place("CT", "liver"), ["Hepatic Mass"])
+    words = sentences_for("tumor", find_object("liver tumor"), Context("CT", "liver"), ["Hepatic Mass"])
     assert words[:2] == ["tumor in liver ct", "tumor"]
     assert {"liver tumor", "tumour", "masses", "hepatic mass", "tumor in ct", "hepatic mass in liver ct"} <= set(words)
     assert len(words) == len(set(words))
     assert all(word == word.lower() for word in words)
-    nuclei = sentences_for("nucleus", find_object("nucleus"), Place("pathology", "breast"))
+    nuclei = sentences_for("nucleus", find_object("nucleus"), Context("pathology", "breast"))
     assert {"nuclei", "cell nuclei", "nuclei in breast pathology"} <= set(nuclei)
-    gizmo = sentences_for("gizmo", None, Place("MRI", "head"))
+    gizmo = sentences_for("gizmo", None, Context("MRI", "head"))
     assert gizmo == ["gizmo in head mri", "gizmo", "gizmo in mri"]
 
 
 def test_words_that_may_mean_something_else_there_are_no_phrasing():
-    words = sentences_for("liver tumor", find_object("liver tumor"), Place("CT", "abdomen"))
+    words = sentences_for("liver tumor", find_object("liver tumor"), Context("CT", "abdomen"))
     assert "liver tumor" in words
     assert "tumor" not in words

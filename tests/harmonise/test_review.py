@@ -48,7 +48,7 @@ def test_an_edited_row_always_wins_also_over_a_language_model(tmp_path, server):
     # Still undecided, but a person wrote what it is.
     assert (rows["zebra"].target, rows["zebra"].decision) == ("Striped Thing", "review")
     assert rows["liver"].decision == "drop"
-    assert (rows["L_kidney"].target, object_of(rows["L_kidney"], SOURCE.place).id) == ("spleen", "spleen")
+    assert (rows["L_kidney"].target, object_of(rows["L_kidney"], SOURCE.context).id) == ("spleen", "spleen")
     assert server.labels() == ["tumor"]
     assert (rows["tumor"].target, rows["tumor"].decision) == ("liver tumor", "accept")
 

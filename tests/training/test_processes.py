@@ -13,7 +13,7 @@ import torch
 from napari_biomedparse.engine.predictor import Predictor
 from napari_biomedparse.training.config import ConfigError
 from napari_biomedparse.training.dataset import read_split
-from napari_biomedparse.training.loader import Place, batches
+from napari_biomedparse.training.loader import BatchKey, batches
 from napari_biomedparse.training.loop import train
 from napari_biomedparse.training.processes import Processes
 from napari_biomedparse.training.triples import SamplingConfig, TripleSampler
@@ -85,11 +85,11 @@ def test_parts_are_shared_out_evenly_or_refused():
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_loaders_give_what_the_sampler_draws(discs, tiny_config, loaders):
     sampler = TripleSampler(read_split(discs, "train"), tiny_config, 64, SamplingConfig(), seed=1)
-    places = [Place(step, part) for step in (4, 5) for part in (0, 1)]
+    keys = [BatchKey(step, part) for step in (4, 5) for part in (0, 1)]
     torch.manual_seed(0)
-    drawn = list(batches(sampler, places, 2, loaders, CPU))
-    for place, batch in zip(places, drawn, strict=True):
-        wanted = sampler.batch(place.step, 2, place.part)
+    drawn = list(batches(sampler, keys, 2, loaders, CPU))
+    for key, batch in zip(keys, drawn, strict=True):
+        wanted = sampler.batch(key.step, 2, key.part)
         assert batch.prompts == wanted.prompts
         assert torch.equal(batch.images, wanted.images)
         assert torch.equal(batch.masks, wanted.masks)

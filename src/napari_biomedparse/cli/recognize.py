@@ -52,8 +52,8 @@ def recognize(
 ) -> None:
     """Look for every object of a modality; say for each whether it is there, and label those that are."""
     with clear_errors():
-        from napari_biomedparse.batch.outputs import Outputs, coco_dataset
-        from napari_biomedparse.batch.recognize_file import RecognitionJob, recognize_file
+        from napari_biomedparse.by_file.outputs import Outputs, coco_dataset
+        from napari_biomedparse.by_file.recognize import RecognitionJob, recognize_file
         from napari_biomedparse.engine.hounsfield import named_intensity
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.engine.preprocess import check_fit

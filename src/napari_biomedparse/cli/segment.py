@@ -53,8 +53,8 @@ def segment(
 ) -> None:
     """Segment images; write a label image, its names and a table of objects for each."""
     with clear_errors():
-        from napari_biomedparse.batch.outputs import Outputs, coco_dataset
-        from napari_biomedparse.batch.segment_file import Job, segment_file
+        from napari_biomedparse.by_file.outputs import Outputs, coco_dataset
+        from napari_biomedparse.by_file.segment import SegmentationJob, segment_file
         from napari_biomedparse.engine.hounsfield import named_intensity
         from napari_biomedparse.engine.predictor import Predictor
         from napari_biomedparse.engine.preprocess import check_fit
@@ -66,7 +66,9 @@ def segment(
         shown, fitted = named_intensity(window), check_fit(fit)
         outputs = Outputs(output, overlay, coco, scene=scene)
         outputs.check(images, overwrite)
-        job = Job(prompts, outputs, threshold, instances, PlaneIndex(t, c, z, scene), modality, diameter, shown, fitted)
+        job = SegmentationJob(
+            prompts, outputs, threshold, instances, PlaneIndex(t, c, z, scene), modality, diameter, shown, fitted
+        )
         predictor = Predictor.from_pretrained(model, device, precision)  # type: ignore[arg-type]
         output.mkdir(parents=True, exist_ok=True)
 

@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from skimage.morphology import convex_hull_image
 
 # Rows and columns of a box.
-Place = tuple["slice[int, int, None]", "slice[int, int, None]"]
+Bounds = tuple["slice[int, int, None]", "slice[int, int, None]"]
 
 
 class Shape(NamedTuple):
@@ -33,7 +33,7 @@ class Shape(NamedTuple):
     inverse_rotational_inertia: float
 
 
-def box_of(mask: NDArray[np.bool_]) -> Place | None:
+def box_of(mask: NDArray[np.bool_]) -> Bounds | None:
     """Return the rows and columns of the smallest box around a mask, None where it is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.engine.shape import Place, box_of
+from napari_biomedparse.engine.shape import Bounds, box_of
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -30,5 +30,5 @@ def box_iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return both / (_area(one) + _area(two) - both)
 
 
-def _area(box: Place) -> int:
+def _area(box: Bounds) -> int:
     return (box[0].stop - box[0].start) * (box[1].stop - box[1].start)

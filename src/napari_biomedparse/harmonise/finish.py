@@ -64,12 +64,12 @@ def write_json_files(
     for row in review.rows.values():
         if row.decision == "accept":
             further.setdefault(row.target, []).extend(row.phrasings)
-            objects.setdefault(row.target, object_of(row, source.place))
+            objects.setdefault(row.target, object_of(row, source.context))
 
     @lru_cache(maxsize=4096)
     def words(target: str) -> tuple[int, list[str]]:
         entry = objects[target]
-        return category_of(entry), sentences_for(target, entry, source.place, further[target])
+        return category_of(entry), sentences_for(target, entry, source.context, further[target])
 
     groups: dict[str, int] = {}
     for split in SPLITS:

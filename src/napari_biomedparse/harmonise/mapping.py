@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from napari_biomedparse.harmonise.language_model import LanguageModel, Messages
-from napari_biomedparse.harmonise.names import Place, Proposal, propose, resolve, target_name
+from napari_biomedparse.harmonise.names import Context, Proposal, propose, resolve, target_name
 from napari_biomedparse.harmonise.review import Review, Row
 from napari_biomedparse.harmonise.source import Source
 from napari_biomedparse.ontology import BiomedicalObject, all_objects, normalise
@@ -71,34 +71,34 @@ def map_labels(
     LanguageModelError
         If the language model gives no usable answer; the answers before are kept.
     """
-    place = source.place
+    context = source.context
     for label, masks in labels.items():
         if label not in review.rows:
-            review.rows[label] = _row(propose(label, place), masks, place, matching.accept_from)
+            review.rows[label] = _row(propose(label, context), masks, context, matching.accept_from)
     review.count(labels)
     review.write()
     if matching.model is None:
         return
-    waiting = [label for label in sorted(labels) if _is_open(review.rows[label], place, matching.phrasings)]
+    waiting = [label for label in sorted(labels) if _is_open(review.rows[label], context, matching.phrasings)]
     done = 0
     for batch in _batches(waiting):
         if report:
             report(done, len(waiting))
         for label, answer in _ask(matching.model, batch, source, matching.phrasings).items():
-            review.rows[label] = _answered(review.rows[label], answer, place)
+            review.rows[label] = _answered(review.rows[label], answer, context)
         review.write()
         done += len(batch)
     if report:
         report(done, len(waiting))
 
 
-def _row(proposal: Proposal, masks: int, place: Place, accept_from: float) -> Row:
+def _row(proposal: Proposal, masks: int, context: Context, accept_from: float) -> Row:
     found = proposal.found
     sure = proposal.how in ("name", "spelling", "site") or (proposal.how == "similar" and proposal.score >= accept_from)
     return Row(
         label=proposal.label,
         masks=masks,
-        target=target_name(found, place) if found else "",
+        target=target_name(found, context) if found else "",
         object=found.id if found else "",
         found_by=proposal.how,
         score=proposal.score,
@@ -106,10 +106,10 @@ def _row(proposal: Proposal, masks: int, place: Place, accept_from: float) -> Ro
     )
 
 
-def _is_open(row: Row, place: Place, phrasings: int) -> bool:
+def _is_open(row: Row, context: Context, phrasings: int) -> bool:
     """Return whether to ask about a row: nobody decided it, or its phrasings are wanted and missing."""
     if row.decision == "review" and row.found_by in ("similar", "elsewhere", "nothing"):
-        proposed = _row(propose(row.label, place), row.masks, place, 2.0)
+        proposed = _row(propose(row.label, context), row.masks, context, 2.0)
         return row.target == proposed.target
     return row.decision == "accept" and phrasings > 0 and not row.phrasings
 
@@ -174,7 +174,7 @@ def _question(labels: Sequence[str], source: Source, phrasings: int) -> Messages
     ]
 
 
-def _answered(row: Row, answer: _Answer, place: Place) -> Row:
+def _answered(row: Row, answer: _Answer, context: Context) -> Row:
     phrasings = tuple(dict.fromkeys(filter(None, (_plain(words) for words in answer.phrasings))))
     if row.decision == "accept":
         return replace(row, phrasings=phrasings)
@@ -182,7 +182,7 @@ def _answered(row: Row, answer: _Answer, place: Place) -> Row:
     sure = found is not None and answer.confidence >= SURE
     return replace(
         row,
-        target=target_name(found, place) if found else _plain(answer.name),
+        target=target_name(found, context) if found else _plain(answer.name),
         object=found.id if found else "",
         found_by="language model",
         score=round(answer.confidence, 2),
@@ -202,9 +202,9 @@ def _batches(labels: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def object_of(row: Row, place: Place) -> BiomedicalObject | None:
+def object_of(row: Row, context: Context) -> BiomedicalObject | None:
     """Return the object that a row's target means; the identifier counts where the target is still that object's."""
     found = next((entry for entry in all_objects() if entry.id == row.object), None)
-    if found and row.target.lower() in (target_name(found, place).lower(), *map(str.lower, found.names)):
+    if found and row.target.lower() in (target_name(found, context).lower(), *map(str.lower, found.names)):
         return found
-    return resolve(row.target, place)
+    return resolve(row.target, context)

@@ -63,7 +63,7 @@ SIMILAR = 0.7
 
 
 @dataclass(frozen=True)
-class Place:
+class Context:
     """Where a label is used: the source's modality and site."""
 
     modality: str
@@ -95,54 +95,54 @@ class Proposal:
     score: float
 
 
-def propose(label: str, place: Place) -> Proposal:
+def propose(label: str, context: Context) -> Proposal:
     """Propose an object for a label, for example for ``"kidney_L"`` in the abdomen."""
     words = _words(label)
     if words in NOTHING:
         return Proposal(label, None, "background", 1.0)
     doubtful = None
-    for spelling, how, score in _spellings(label, words, place):
-        found = find_object(spelling, place.modality, place.site)
-        if found and _shows(place, found) and (how == "site" or _is_here(found, spelling, place)):
+    for spelling, how, score in _spellings(label, words, context):
+        found = find_object(spelling, context.modality, context.site)
+        if found and _shows(context, found) and (how == "site" or _is_here(found, spelling, context)):
             return Proposal(label, found, how, score)
         doubtful = doubtful or found or find_object(spelling)
     if doubtful:
         return Proposal(label, doubtful, "elsewhere", 0.5)
-    return _similar(label, words, place)
+    return _similar(label, words, context)
 
 
-def resolve(words: str, place: Place) -> BiomedicalObject | None:
-    """Return the object that a target means in a place, or None for free text."""
-    proposal = propose(words, place)
+def resolve(words: str, context: Context) -> BiomedicalObject | None:
+    """Return the object that a target means in a context, or None for free text."""
+    proposal = propose(words, context)
     return proposal.found if proposal.how in ("name", "spelling", "site") else None
 
 
-def target_name(entry: BiomedicalObject, place: Place) -> str:
+def target_name(entry: BiomedicalObject, context: Context) -> str:
     """Return what an object is called in file names: its published word where that means it, else its name."""
-    return entry.published if entry.published and resolve(entry.published, place) == entry else entry.name
+    return entry.published if entry.published and resolve(entry.published, context) == entry else entry.name
 
 
-def _spellings(label: str, words: str, place: Place) -> Iterator[tuple[str, How, float]]:
+def _spellings(label: str, words: str, context: Context) -> Iterator[tuple[str, How, float]]:
     """Yield what a label may stand for, the surest first."""
     yield normalise(label), "name", 1.0
     name, sites = ABBREVIATIONS.get(words, ("", ()))
-    if any(_same_site(place.site, site) for site in sites):
+    if any(_same_site(context.site, site) for site in sites):
         yield name, "spelling", 0.95
     yield words, "spelling", 0.95
     sided = _sides_first(words)
     if sided != words:
         yield sided, "spelling", 0.95
     if words not in _adjectives():
-        yield f"{place.site} {words}", "site", 0.9
+        yield f"{context.site} {words}", "site", 0.9
 
 
-def _shows(place: Place, entry: BiomedicalObject) -> bool:
-    kind = find_modality(place.modality)
+def _shows(context: Context, entry: BiomedicalObject) -> bool:
+    kind = find_modality(context.modality)
     return kind is None or occurs_in(entry, kind)
 
 
-def _is_here(entry: BiomedicalObject, spelling: str, place: Place) -> bool:
-    """Return whether a word means an object in a place for sure.
+def _is_here(entry: BiomedicalObject, spelling: str, context: Context) -> bool:
+    """Return whether a word means an object in a context for sure.
 
     It does where the object occurs. Elsewhere, what is wrong there has another name or is another object, as a hematoma
     of the abdomen is no hemorrhage of the brain; but organs keep their name, and so does what names its site itself.
@@ -151,9 +151,9 @@ def _is_here(entry: BiomedicalObject, spelling: str, place: Place) -> bool:
     if word in _adjectives():
         return False
     several = len(_meanings().get(word, ())) > 1
-    if several and place.site.lower() in REGIONS:
+    if several and context.site.lower() in REGIONS:
         return False
-    if not entry.sites or any(_same_site(place.site, known) for known in entry.sites):
+    if not entry.sites or any(_same_site(context.site, known) for known in entry.sites):
         return True
     # "Polyp" of "colon polyp" is another object's word elsewhere.
     if several or set(word.split()) < set(normalise(entry.name).split()) or len(word) <= 3:
@@ -163,7 +163,7 @@ def _is_here(entry: BiomedicalObject, spelling: str, place: Place) -> bool:
         return True
     main = word in map(normalise, (entry.name, *entry.plurals))
     sector = _sectors().get(entry.group)
-    return sector != "abnormality" and (normalise(place.site) in ANYWHERE or (sector == "organ" and main))
+    return sector != "abnormality" and (normalise(context.site) in ANYWHERE or (sector == "organ" and main))
 
 
 def _same_site(site: str, known: str) -> bool:
@@ -171,11 +171,11 @@ def _same_site(site: str, known: str) -> bool:
     return normalise(site) == normalise(known) or (named is not None and named == find_object(known))
 
 
-def _similar(label: str, words: str, place: Place) -> Proposal:
+def _similar(label: str, words: str, context: Context) -> Proposal:
     wanted = _sides_first(words)
-    names = {name: entry for name, entry in _names().items() if _shows(place, entry)}
+    names = {name: entry for name, entry in _names().items() if _shows(context, entry)}
     for name, score, _ in process.extract(wanted, list(names), scorer=fuzz.ratio, limit=5, score_cutoff=SIMILAR * 100):
-        if TURNS & set(_words(name).split()) == TURNS & set(wanted.split()) and _is_here(names[name], name, place):
+        if TURNS & set(_words(name).split()) == TURNS & set(wanted.split()) and _is_here(names[name], name, context):
             return Proposal(label, names[name], "similar", round(score / 100, 2))
     return Proposal(label, None, "nothing", 0.0)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from napari_biomedparse.harmonise.names import Place, resolve
+from napari_biomedparse.harmonise.names import Context, resolve
 from napari_biomedparse.ontology import BiomedicalObject, normalise
 
 
-def sentences_for(target: str, entry: BiomedicalObject | None, place: Place, further: Iterable[str] = ()) -> list[str]:
+def sentences_for(
+    target: str, entry: BiomedicalObject | None, context: Context, further: Iterable[str] = ()
+) -> list[str]:
     """Return what a target may be called, in lower case as the network is trained, the published form first.
 
     Parameters
@@ -17,7 +19,7 @@ def sentences_for(target: str, entry: BiomedicalObject | None, place: Place, fur
         The target.
     entry
         Its object, for synonyms and plurals; None for free text.
-    place
+    context
         Modality and site of the images.
     further
         More phrasings, as a language model or a person gave them.
@@ -28,10 +30,10 @@ def sentences_for(target: str, entry: BiomedicalObject | None, place: Place, fur
         ``TARGET in SITE MODALITY`` (the published converter's form), the target, its other names there, further
         phrasings, ``TARGET in MODALITY``, and the other names in site and modality.
     """
-    modality, site = place.modality, place.site
+    modality, site = context.modality, context.site
     names: list[str] = []
     if entry:
-        names = [*entry.names, *(name for name in entry.in_context if resolve(name, place) == entry)]
+        names = [*entry.names, *(name for name in entry.in_context if resolve(name, context) == entry)]
     others = [normalise(name) for name in (*names, *further) if normalise(name) != normalise(target)]
     phrasings = [
         f"{target} in {site} {modality}",

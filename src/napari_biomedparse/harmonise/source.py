@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from napari_biomedparse.engine.hounsfield import named_window, site_window
 from napari_biomedparse.engine.preprocess import Intensity
 from napari_biomedparse.errors import BiomedParseError
-from napari_biomedparse.harmonise.names import Place
+from napari_biomedparse.harmonise.names import Context
 from napari_biomedparse.harmonise.patterns import PathPattern
 from napari_biomedparse.ontology import find_modality, normalise
 
@@ -214,9 +214,9 @@ class Source(BaseModel):
         return self
 
     @property
-    def place(self) -> Place:
+    def context(self) -> Context:
         """Modality and site, which decide what a label means."""
-        return Place(self.modality, self.site)
+        return Context(self.modality, self.site)
 
     @property
     def has_splits(self) -> bool:

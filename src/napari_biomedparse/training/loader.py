@@ -19,7 +19,7 @@ READY = 2
 MOST_LOADERS = 8
 
 
-class Place(NamedTuple):
+class BatchKey(NamedTuple):
     """The step that a batch is for, and which part of the step's batch it is."""
 
     step: int
@@ -27,28 +27,28 @@ class Place(NamedTuple):
 
 
 class _Drawn(Dataset[tuple[Tensor, Tensor, list[str], Tensor]]):
-    """The batch of every place."""
+    """The batch of every key."""
 
     def __init__(self, sampler: TripleSampler, images: int) -> None:
         self.sampler, self.images = sampler, images
 
-    def __getitem__(self, place: Place) -> tuple[Tensor, Tensor, list[str], Tensor]:
-        batch = self.sampler.batch(place.step, self.images, place.part)
+    def __getitem__(self, key: BatchKey) -> tuple[Tensor, Tensor, list[str], Tensor]:
+        batch = self.sampler.batch(key.step, self.images, key.part)
         return batch.images, batch.masks, batch.prompts, batch.cores
 
 
 def batches(
-    sampler: TripleSampler, places: Sequence[Place], images: int, loaders: int | None, device: torch.device
+    sampler: TripleSampler, keys: Sequence[BatchKey], images: int, loaders: int | None, device: torch.device
 ) -> Iterator[Batch]:
-    """Yield the batches of the given places, in order, on the device.
+    """Yield the batches of the given keys, in order, on the device.
 
-    A batch depends on its place only, so they are the same however many processes prepare them.
+    A batch depends on its key only, so they are the same however many processes prepare them.
 
     Parameters
     ----------
     sampler
         Where they come from.
-    places
+    keys
         Which ones.
     images
         Images of each.
@@ -63,7 +63,7 @@ def batches(
     drawn = DataLoader(
         _Drawn(sampler, images),
         batch_size=None,
-        sampler=places,
+        sampler=keys,
         num_workers=loaders,
         pin_memory=gpu,
         prefetch_factor=READY if loaders else None,

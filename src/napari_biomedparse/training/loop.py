@@ -23,7 +23,7 @@ from napari_biomedparse.model.config import ModelConfig
 from napari_biomedparse.training.adapters import follower, merged, restrict, set_training
 from napari_biomedparse.training.config import ConfigError, TrainConfig
 from napari_biomedparse.training.dataset import DataError, Example, read_split
-from napari_biomedparse.training.loader import Place, batches
+from napari_biomedparse.training.loader import BatchKey, batches
 from napari_biomedparse.training.logs import Log, Progress
 from napari_biomedparse.training.losses import prompt_losses
 from napari_biomedparse.training.processes import Processes, join
@@ -223,8 +223,8 @@ class _Loop:
         state, config = self.state, self.config
         model = state.model.config
         sampler = TripleSampler(self.examples, model, model.input_size, config.sampling, config.seed)
-        places = [Place(step, part) for step in range(state.step, config.steps) for part in self.own]
-        return batches(sampler, places, config.batch // self.parts, config.loaders, self.processes.device)
+        keys = [BatchKey(step, part) for step in range(state.step, config.steps) for part in self.own]
+        return batches(sampler, keys, config.batch // self.parts, config.loaders, self.processes.device)
 
     def _step(self, drawn: Iterator[Batch], step: int) -> dict[str, float]:
         """Take one optimiser step; return the losses, averaged over the whole batch."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_biomedparse.batch.overlay import draw_overlay
+from napari_biomedparse.by_file.overlay import draw_overlay
 from napari_biomedparse.engine.labels import LabelImage
 from napari_biomedparse.engine.measure import Row, measure_objects, table_columns
 from napari_biomedparse.engine.results import ObjectMask

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_biomedparse.batch.outputs import Outputs
+from napari_biomedparse.by_file.outputs import Outputs
 from napari_biomedparse.engine.ask import Step
 from napari_biomedparse.engine.hounsfield import advice, intensity_for, lowest
 from napari_biomedparse.engine.labels import LabelImage, compose_labels
@@ -22,7 +22,7 @@ from napari_biomedparse.ontology import suggest
 
 
 @dataclass(frozen=True)
-class Job:
+class SegmentationJob:
     """What to do with every file: prompts, where results go, how labels are made; what of it is read, and how."""
 
     prompts: list[str]
@@ -39,7 +39,7 @@ class Job:
 def segment_file(
     predictor: Predictor,
     image: Path,
-    job: Job,
+    job: SegmentationJob,
     report: Callable[[Step], None] = lambda _: None,
     coco: CocoDataset | None = None,
 ) -> dict[str, Any]:

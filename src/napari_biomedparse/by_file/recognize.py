@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_biomedparse.batch.outputs import Outputs
+from napari_biomedparse.by_file.outputs import Outputs
 from napari_biomedparse.engine.hounsfield import advice, intensity_for, lowest
 from napari_biomedparse.engine.measure import Row
 from napari_biomedparse.engine.predictor import Predictor

@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from napari_biomedparse.cli import app
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src/napari_biomedparse"
@@ -101,6 +104,11 @@ masks = Predictor.from_pretrained("mini", device="cpu").segment(np.ones((16, 16)
 print(compose_labels(masks).values.shape)
 """
     assert run(code) == "(16, 16)\n"
+
+
+def test_the_command_tells_its_version():
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"napari-biomedparse {metadata.version('napari-biomedparse')}\n")
 
 
 def test_opening_the_dock_does_not_import_torch():

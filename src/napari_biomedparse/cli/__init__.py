@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from napari_biomedparse import __version__
 from napari_biomedparse.cli.batch import batch
 from napari_biomedparse.cli.calibrate import calibrate
 from napari_biomedparse.cli.data import app as data
@@ -30,6 +33,16 @@ app.add_typer(models, name="models")
 app.add_typer(data, name="data")
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"napari-biomedparse {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Segment biomedical images with words."""

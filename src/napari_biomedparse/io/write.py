@@ -24,7 +24,7 @@ from napari_biomedparse.errors import BiomedParseError
 from napari_biomedparse.files.replacing import reason, replacing
 
 
-class WriteError(BiomedParseError, OSError):
+class WriteError(OSError, BiomedParseError):
     """A file that cannot be written; the message says why and what to do."""
 
     def __init__(self, path: Path, error: OSError) -> None:

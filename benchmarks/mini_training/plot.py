@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
 from pathlib import Path
 
@@ -12,13 +13,19 @@ import numpy as np
 HERE = Path(__file__).parent
 # Logged values (of 20 steps each) that are averaged for the eye.
 WINDOW = 15
+COLUMNS = 6
 
 
 def main(output: Path) -> None:
     """Write the picture."""
     stages = sorted(HERE.glob("stage-*.csv"), key=lambda path: int(path.stem.partition("-")[2]))
-    figure, axes = plt.subplots(1, len(stages), figsize=(10, 3), sharey=True, layout="constrained")
-    for axis, path in zip(np.atleast_1d(axes), stages, strict=True):
+    lines = math.ceil(len(stages) / COLUMNS)
+    figure, axes = plt.subplots(
+        lines, COLUMNS, figsize=(10, 2.5 * lines), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(stages) :]:
+        axis.remove()
+    for axis, path in zip(axes.flat, stages, strict=False):
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         steps = [int(row["step"]) for row in rows]
@@ -29,8 +36,8 @@ def main(output: Path) -> None:
                 (line,) = axis.plot(steps, smooth, label=name)
                 axis.plot(steps, values, color=line.get_color(), alpha=0.2, linewidth=0.6)
         axis.set(title=path.stem, xlabel="step", ylim=(0, 5), xticks=range(0, steps[-1], _tick(steps[-1])))
-    np.atleast_1d(axes)[0].set_ylabel("weighted loss, summed over heads")
-    names = np.atleast_1d(axes)[-1].get_legend_handles_labels()
+    figure.supylabel("weighted loss, summed over heads", fontsize="medium")
+    names = axes.flat[len(stages) - 1].get_legend_handles_labels()
     figure.legend(*names, loc="outside right center", frameon=False)
     figure.savefig(output, dpi=110)
 

@@ -20,6 +20,7 @@ from napari_biomedparse.model.biomedparse import BiomedParse
 from napari_biomedparse.model.config import CONFIG_KEY, ModelConfig, preset
 from napari_biomedparse.model.errors import CheckpointError
 from napari_biomedparse.model.published import MARK, from_published, is_unused
+from napari_biomedparse.model.tokenizer import byte_pair_model
 from napari_biomedparse.model.without_values import without_values
 
 logger = logging.getLogger(__name__)
@@ -143,6 +144,8 @@ def load_model(path: Path) -> BiomedParse:
         logger.info("%s: not used by text prompts: %s", path, ", ".join(checkpoint.unused))
     model.load_state_dict({name: tensor.float() for name, tensor in checkpoint.tensors.items()}, assign=True)
     model.reset_pixel_statistics()
+    # Now, so that the first prompt does not wait for it.
+    byte_pair_model()
     return model.eval().requires_grad_(False)
 
 

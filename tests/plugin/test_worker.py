@@ -40,3 +40,18 @@ def test_a_defect_is_called_one_and_logged_with_its_traceback(qtbot, caplog):
 
 def test_work_that_is_through_has_nothing_to_tell(qtbot):
     assert end_of(lambda: iter((1, 2)), qtbot) is None
+
+
+def test_work_that_is_let_go_is_done_to_its_end_and_not_told_of(qtbot):
+    done, told = [], []
+
+    def work():
+        done.append("begun")
+        yield 1
+        done.append("ended")
+
+    job = start_thread(work, told.append, told.append)
+    job.let_go()
+    qtbot.waitUntil(lambda: done == ["begun", "ended"], timeout=10_000)
+    qtbot.wait(100)
+    assert not told

@@ -61,7 +61,7 @@ class ResultActions:
     def leave(self) -> None:
         """Say nothing more; for when the dock goes away. A file that is being written is completed."""
         if self._job is not None:
-            self._job.quit()
+            self._job.let_go()
             self._job = None
 
     def measure(self) -> None:

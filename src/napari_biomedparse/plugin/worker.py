@@ -33,7 +33,10 @@ class Job(Protocol):
     """Work that is being done."""
 
     def quit(self) -> None:
-        """Stop it at its next step; nothing it still finds is told."""
+        """Stop it at its next step, or before its first; nothing it still finds is told."""
+
+    def let_go(self) -> None:
+        """Tell nothing of what it still finds; it goes on to its end."""
 
 
 class StartWork(Protocol):
@@ -60,8 +63,11 @@ class _ThreadJob:
         self._worker.start()
 
     def quit(self) -> None:
-        self._seen = self._ended = None
+        self.let_go()
         self._worker.quit()
+
+    def let_go(self) -> None:
+        self._seen = self._ended = None
 
     def _on_yielded(self, event: Any) -> None:
         if self._seen is not None:
